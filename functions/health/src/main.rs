@@ -1,0 +1,2 @@
+//! Boots and runs `health`.
+fn main() {}

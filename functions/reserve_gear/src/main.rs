@@ -1,0 +1,2 @@
+//! Boots and runs `reserve_gear`.
+fn main() {}

