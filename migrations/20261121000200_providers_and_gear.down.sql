@@ -1,0 +1,3 @@
+drop table public.gear_items;
+drop table public.provider_members;
+drop table public.providers;

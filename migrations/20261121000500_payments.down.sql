@@ -1,0 +1,2 @@
+drop table public.refunds;
+drop table public.payments;

@@ -1,0 +1,98 @@
+-- What was accepted and must not be lost: events, answers, jobs, runs, and who did what.
+
+create table public.stripe_webhook_events (
+    id text primary key,
+    type text not null,
+    status text not null check (status in ('processed', 'ignored', 'failed')),
+    decision text,
+    attempts integer not null default 1,
+    replay_count integer not null default 0,
+    last_replayed_at timestamptz,
+    last_error text,
+    payload jsonb not null,
+    reservation_id uuid references public.reservations,
+    created_at timestamptz not null default now(),
+    processed_at timestamptz,
+    check ((status = 'failed') = (decision is null))
+);
+create index stripe_webhook_events_by_status on public.stripe_webhook_events (status, created_at);
+create index stripe_webhook_events_by_reservation on public.stripe_webhook_events (reservation_id);
+
+create table public.idempotency_keys (
+    caller text not null,
+    operation text not null,
+    key text not null,
+    request_hash text not null,
+    response jsonb,
+    created_at timestamptz not null default now(),
+    primary key (caller, operation, key)
+);
+comment on column public.idempotency_keys.response is
+'The first answer: {outcome, answer}. Null only inside the transaction that works it out.';
+
+create table public.jobs (
+    id uuid primary key default gen_random_uuid(),
+    kind text not null check (kind in ('cancel_payment_intent', 'capture_payment_intent', 'refund_payment')),
+    status text not null default 'queued' check (status in ('queued', 'running', 'succeeded', 'failed', 'obsolete')),
+    payment_id uuid not null references public.payments,
+    generation integer not null default 1,
+    attempts integer not null default 0,
+    max_attempts integer not null default 12,
+    run_after timestamptz not null default now(),
+    locked_by text,
+    lease_until timestamptz,
+    fencing_token bigint not null default 0,
+    last_error text,
+    created_at timestamptz not null default now(),
+    finished_at timestamptz,
+    check ((status = 'running') = (lease_until is not null))
+);
+create unique index jobs_one_open_per_payment on public.jobs (kind, payment_id) where status in ('queued', 'running');
+create index jobs_due on public.jobs (run_after) where status in ('queued', 'running');
+comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}.';
+comment on column public.jobs.fencing_token is 'Grows with each claim; a worker whose token is old may not finish the job.';
+
+create table public.worker_heartbeats (
+    worker text primary key,
+    beat_at timestamptz not null
+);
+
+create table public.cron_runs (
+    id uuid primary key default gen_random_uuid(),
+    name text not null,
+    status text not null default 'running' check (status in ('running', 'succeeded', 'failed')),
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    result jsonb,
+    error text
+);
+create index cron_runs_by_name on public.cron_runs (name, started_at desc);
+
+create table public.audit_logs (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    actor text not null,
+    action text not null,
+    provider_id uuid references public.providers,
+    reservation_id uuid references public.reservations,
+    details jsonb not null default '{}'
+);
+create index audit_logs_by_reservation on public.audit_logs (reservation_id);
+
+-- Refuses every change of what was written once. Raises KL002.
+create function kitloop.refuse_change() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    raise exception '% is append-only', tg_table_name using errcode = 'KL002';
+end
+$$;
+
+create trigger append_only before update or delete or truncate on public.audit_logs
+for each statement execute function kitloop.refuse_change();
+
+alter table public.stripe_webhook_events enable row level security;
+alter table public.idempotency_keys enable row level security;
+alter table public.jobs enable row level security;
+alter table public.worker_heartbeats enable row level security;
+alter table public.cron_runs enable row level security;
+alter table public.audit_logs enable row level security;
