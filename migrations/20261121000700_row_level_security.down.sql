@@ -6,6 +6,7 @@ drop policy own_or_members on public.customers;
 drop policy own_memberships on public.provider_members;
 drop policy catalogue on public.gear_items;
 drop policy catalogue on public.providers;
+alter table if exists public._sqlx_migrations disable row level security;
 revoke all on
 public.providers, public.gear_items, public.provider_members, public.customers, public.reservations,
 public.reservation_lines, public.payments, public.refunds

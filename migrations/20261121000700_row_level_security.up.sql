@@ -59,6 +59,9 @@ public.reservation_lines, public.payments, public.refunds, public.stripe_webhook
 public.jobs, public.worker_heartbeats, public.cron_runs, public.audit_logs
 from anon, authenticated;
 
+-- The migrator's own table is in public too.
+alter table if exists public._sqlx_migrations enable row level security;
+
 grant select on public.providers, public.gear_items to anon, authenticated;
 grant select on public.provider_members, public.customers, public.reservations, public.reservation_lines,
 public.payments, public.refunds to authenticated;

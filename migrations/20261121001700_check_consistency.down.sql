@@ -1,0 +1,4 @@
+drop function kitloop.readiness();
+drop function kitloop.check_consistency();
+drop function kitloop.money_without_booking();
+drop function kitloop.overbooked_gear(timestamptz);
