@@ -1,1 +1,19 @@
-//! stripe
+//! Stripe: a thin client, the webhook's signature and its event.
+//!
+//! Amounts are Stripe's, which are our minor units for every currency we take. Stripe's own exceptions: ISK and UGX
+//! have no minor unit, yet Stripe counts them in hundredths that must be whole (5 ISK is 500); amounts of the
+//! three-decimal currencies (BHD, JOD, KWD, OMR, TND) must end in 0.
+//! See <https://docs.stripe.com/currencies#zero-decimal>.
+
+mod client;
+mod event;
+mod objects;
+mod retry;
+mod signature;
+mod transport;
+
+pub use client::{CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeConfig};
+pub use event::{Event, EventError, EventObject};
+pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund};
+pub use signature::{SignatureError, TOLERANCE_SECONDS, VerifiedPayload, verify};
+pub use transport::{API_VERSION, StripeError};

@@ -1,0 +1,309 @@
+//! What we ask of Stripe: payment intents and refunds.
+
+use std::time::Duration;
+
+use http::Method;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::objects::{PaymentIntent, Refund};
+use super::transport::{Parameters, Request, StripeError, Transport};
+use crate::error::Error;
+
+/// Stripe's largest page.
+const PAGE_SIZE: &str = "100";
+
+/// The client; cheap to clone. Every call repeats itself by Stripe's rules until its deadline.
+#[derive(Clone)]
+pub struct Stripe {
+    transport: Transport,
+}
+
+/// What the client needs to know.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// `https://api.stripe.com`, or the address of a stand-in.
+    pub api_base: String,
+    /// `sk_live_…`, `sk_test_…` or a restricted key.
+    pub secret_key: SecretString,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+}
+
+/// When the money is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureMethod {
+    /// At once.
+    Automatic,
+    /// First authorised, then captured by a call of ours.
+    Manual,
+}
+
+impl CaptureMethod {
+    /// As Stripe and our database spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// An intent to be made. Its metadata lets an event, or a search, find the payment without Stripe's id.
+#[derive(Debug, Clone)]
+pub struct NewPaymentIntent<'a> {
+    /// In minor units.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: &'a str,
+    /// When the money is taken.
+    pub capture_method: CaptureMethod,
+    /// What is paid for.
+    pub reservation_id: Uuid,
+    /// Who is paid.
+    pub provider_id: Uuid,
+    /// Our payment.
+    pub payment_id: Uuid,
+    /// Which of the payment's intents this is.
+    pub generation: i32,
+}
+
+/// A refund to be made.
+#[derive(Debug, Clone)]
+pub struct NewRefund<'a> {
+    /// Whose money goes back.
+    pub payment_intent_id: &'a str,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// What it was paid for, if that is known.
+    pub reservation_id: Option<Uuid>,
+    /// Why, in our own words; kept in the refund's metadata.
+    pub reason: &'a str,
+}
+
+/// Stripe's list.
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    has_more: bool,
+}
+
+/// An object that a page can continue after.
+trait Listed: DeserializeOwned {
+    fn id(&self) -> &str;
+}
+
+impl Listed for PaymentIntent {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for Refund {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Stripe {
+    /// Makes the client, without calling anybody.
+    ///
+    /// # Errors
+    /// If the TLS library cannot be set up.
+    pub fn new(config: StripeConfig) -> Result<Self, Error> {
+        let transport = Transport::new(&config.api_base, config.secret_key, config.attempt_timeout)?;
+        Ok(Self { transport })
+    }
+
+    /// Makes an intent that a card can pay: <https://docs.stripe.com/api/payment_intents/create>.
+    ///
+    /// # Errors
+    /// See [`StripeError`], here and below.
+    pub async fn create_payment_intent(
+        &self,
+        new: &NewPaymentIntent<'_>,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<PaymentIntent, StripeError> {
+        let parameters = vec![
+            ("amount", new.amount_minor.to_string()),
+            ("currency", new.currency.to_ascii_lowercase()),
+            ("capture_method", new.capture_method.as_str().to_owned()),
+            ("payment_method_types[]", "card".to_owned()),
+            ("metadata[reservation_id]", new.reservation_id.to_string()),
+            ("metadata[provider_id]", new.provider_id.to_string()),
+            ("metadata[payment_id]", new.payment_id.to_string()),
+            ("metadata[generation]", new.generation.to_string()),
+        ];
+        self.post("/v1/payment_intents".to_owned(), parameters, key, deadline).await
+    }
+
+    /// Reads an intent with its latest charge: <https://docs.stripe.com/api/payment_intents/retrieve>.
+    ///
+    /// # Errors
+    /// `resource_missing` if there is none.
+    pub async fn payment_intent(&self, id: &str, deadline: Instant) -> Result<PaymentIntent, StripeError> {
+        let parameters = vec![("expand[]", "latest_charge".to_owned())];
+        self.get(path("payment_intents", id, None), parameters, deadline).await
+    }
+
+    /// Takes authorised money, in minor units: <https://docs.stripe.com/api/payment_intents/capture>.
+    ///
+    /// # Errors
+    /// `payment_intent_unexpected_state` if nothing can be captured.
+    pub async fn capture_payment_intent(
+        &self,
+        id: &str,
+        amount_minor: i64,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<PaymentIntent, StripeError> {
+        let parameters =
+            vec![("amount_to_capture", amount_minor.to_string()), ("expand[]", "latest_charge".to_owned())];
+        self.post(path("payment_intents", id, Some("capture")), parameters, key, deadline).await
+    }
+
+    /// Cancels an unpaid intent, or releases an authorisation: <https://docs.stripe.com/api/payment_intents/cancel>.
+    ///
+    /// # Errors
+    /// `payment_intent_unexpected_state` if it succeeded or was cancelled before.
+    pub async fn cancel_payment_intent(
+        &self,
+        id: &str,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<PaymentIntent, StripeError> {
+        self.post(path("payment_intents", id, Some("cancel")), Vec::new(), key, deadline).await
+    }
+
+    /// Sends money back: <https://docs.stripe.com/api/refunds/create>.
+    ///
+    /// # Errors
+    /// `charge_already_refunded` or `amount_too_large` if that much is not left.
+    pub async fn create_refund(
+        &self,
+        new: &NewRefund<'_>,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<Refund, StripeError> {
+        let mut parameters = vec![
+            ("payment_intent", new.payment_intent_id.to_owned()),
+            ("amount", new.amount_minor.to_string()),
+            ("metadata[reason]", new.reason.to_owned()),
+        ];
+        if let Some(reservation_id) = new.reservation_id {
+            parameters.push(("metadata[reservation_id]", reservation_id.to_string()));
+        }
+        self.post("/v1/refunds".to_owned(), parameters, key, deadline).await
+    }
+
+    /// Every refund of an intent, newest first: <https://docs.stripe.com/api/refunds/list>.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn refunds_of(
+        &self,
+        payment_intent_id: &str,
+        deadline: Instant,
+    ) -> Result<Vec<Refund>, StripeError> {
+        self.list("/v1/refunds", vec![("payment_intent", payment_intent_id.to_owned())], deadline).await
+    }
+
+    /// Every intent made at or after a time, with its latest charge, newest first:
+    /// <https://docs.stripe.com/api/payment_intents/list>.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn payment_intents_since(
+        &self,
+        created_gte: Timestamp,
+        deadline: Instant,
+    ) -> Result<Vec<PaymentIntent>, StripeError> {
+        let filter = vec![
+            ("created[gte]", created_gte.as_second().to_string()),
+            ("expand[]", "data.latest_charge".to_owned()),
+        ];
+        self.list("/v1/payment_intents", filter, deadline).await
+    }
+
+    /// Whether Stripe answers and takes our key, asked with a permission that payments need anyway.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn reachable(&self, deadline: Instant) -> Result<(), StripeError> {
+        let parameters = vec![("limit", "1".to_owned())];
+        let _: Page<PaymentIntent> = self.get("/v1/payment_intents".to_owned(), parameters, deadline).await?;
+        Ok(())
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: String,
+        parameters: Parameters<'_>,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<T, StripeError> {
+        let request = Request { method: Method::POST, path, parameters, idempotency_key: Some(key) };
+        self.transport.send(&request, deadline).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: String,
+        parameters: Parameters<'_>,
+        deadline: Instant,
+    ) -> Result<T, StripeError> {
+        let request = Request { method: Method::GET, path, parameters, idempotency_key: None };
+        self.transport.send(&request, deadline).await
+    }
+
+    async fn list<T: Listed>(
+        &self,
+        path: &str,
+        filter: Parameters<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<T>, StripeError> {
+        let mut found: Vec<T> = Vec::new();
+        loop {
+            let mut parameters = filter.clone();
+            parameters.push(("limit", PAGE_SIZE.to_owned()));
+            if let Some(last) = found.last() {
+                parameters.push(("starting_after", last.id().to_owned()));
+            }
+            let page: Page<T> = self.get(path.to_owned(), parameters, deadline).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            found.extend(page.data);
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// A path under `/v1/`. An id that is none must not reach another object or operation, so it becomes one that Stripe
+/// does not have.
+fn path(collection: &str, id: &str, operation: Option<&str>) -> String {
+    let well_formed = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let id = if well_formed { id } else { "_" };
+    match operation {
+        Some(operation) => format!("/v1/{collection}/{id}/{operation}"),
+        None => format!("/v1/{collection}/{id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path;
+
+    #[test]
+    fn an_id_cannot_leave_its_place_in_the_path() {
+        assert_eq!(path("payment_intents", "pi_1", Some("cancel")), "/v1/payment_intents/pi_1/cancel");
+        assert_eq!(path("payment_intents", "../refunds?x=", None), "/v1/payment_intents/_");
+        assert_eq!(path("payment_intents", "", None), "/v1/payment_intents/_");
+    }
+}

@@ -1,0 +1,269 @@
+//! One request to Stripe, repeated as long as that is right, safe and in time.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::objects::PaymentIntent;
+use super::retry;
+use crate::error::Error;
+
+/// The version of the API that this client speaks, whatever the account's default is: it is the one of the published
+/// specification that the tests check our requests against.
+pub const API_VERSION: &str = "2022-11-15";
+
+/// No answer that we ask for is larger; a page of 100 expanded intents is about 0.6 MB.
+const LARGEST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Sockets that idled longer are not used again: while a sandbox is frozen, the far end closes them unseen.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Parameters of a request in Stripe's form encoding, such as `("metadata[reservation_id]", "…")`.
+pub(super) type Parameters<'a> = Vec<(&'a str, String)>;
+
+/// Why Stripe did not do what we asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StripeError {
+    /// No answer, none in time, or a failure on Stripe's side: worth another try with the same idempotency key.
+    #[error("{reason}")]
+    Unavailable {
+        /// What happened at the last attempt.
+        reason: String,
+        /// When Stripe asked to be called again.
+        retry_after: Option<Duration>,
+    },
+    /// A failure on Stripe's side that is stored for this idempotency key: it comes again for ever, so look the
+    /// object up and then take another key.
+    #[error("a stored failure (status {status})")]
+    StoredFailure {
+        /// The stored status, 500 or above.
+        status: u16,
+    },
+    /// Stripe understood the request and refused it.
+    #[error("status {status}, code {}", code.as_deref().unwrap_or("none"))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Stripe's code, such as `resource_missing`, or its type where there is no code:
+        /// <https://docs.stripe.com/error-codes>.
+        code: Option<String>,
+        /// Why the card's issuer said no, such as `insufficient_funds`.
+        decline_code: Option<String>,
+        /// Stripe's sentence for developers; it may quote what we sent.
+        message: String,
+        /// The intent as it is now, when the refusal is about its state.
+        payment_intent: Option<Box<PaymentIntent>>,
+    },
+}
+
+impl From<StripeError> for Error {
+    fn from(error: StripeError) -> Self {
+        match error {
+            StripeError::Refused { .. } => Self::StripeRefused(error.to_string()),
+            StripeError::Unavailable { .. } | StripeError::StoredFailure { .. } => {
+                Self::StripeUnavailable(error.to_string())
+            }
+        }
+    }
+}
+
+/// One request, ready to be sent any number of times.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// The query of a GET, the form of a POST.
+    pub(super) parameters: Parameters<'a>,
+    /// Every POST has one, which is what makes repeating it safe.
+    pub(super) idempotency_key: Option<&'a str>,
+}
+
+/// The connection pool with what every request carries.
+#[derive(Clone)]
+pub(super) struct Transport {
+    http: reqwest::Client,
+    api_base: String,
+    secret_key: SecretString,
+    attempt_timeout: Duration,
+}
+
+/// What an attempt came to.
+enum Attempt<T> {
+    Done(T),
+    Final(StripeError),
+    Repeatable(StripeError),
+}
+
+impl Transport {
+    pub(super) fn new(
+        api_base: &str,
+        secret_key: SecretString,
+        attempt_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            // Stripe never redirects; following one would send the secret key elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Error::Internal(format!("HTTP client: {error}")))?;
+        Ok(Self { http, api_base: api_base.trim_end_matches('/').to_owned(), secret_key, attempt_timeout })
+    }
+
+    /// Sends the request until it has an answer that would not change, or the deadline is too near for another try.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Result<T, StripeError> {
+        for attempt in 0.. {
+            let error = match self.attempt(request, deadline).await {
+                Attempt::Done(object) => return Ok(object),
+                Attempt::Final(error) => return Err(error),
+                Attempt::Repeatable(error) => error,
+            };
+            let asked = match &error {
+                StripeError::Unavailable { retry_after, .. } => *retry_after,
+                _ => None,
+            };
+            match retry::pause(attempt, asked, Instant::now(), deadline) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+        Err(unavailable("no attempt was made"))
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, request: &Request<'_>, deadline: Instant) -> Attempt<T> {
+        let started = Instant::now();
+        let limit = deadline.min(started + self.attempt_timeout);
+        let exchange = tokio::time::timeout_at(limit, self.exchange(request));
+        let answer = match exchange.await {
+            Err(_) => Err(unavailable("no answer in time")),
+            Ok(answer) => answer,
+        };
+        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(method = %request.method, path = %request.path, status, elapsed_ms, "stripe call");
+        match answer {
+            Ok(answer) => answer.judge(),
+            Err(error) => Attempt::Repeatable(error),
+        }
+    }
+
+    async fn exchange(&self, request: &Request<'_>) -> Result<Answer, StripeError> {
+        let mut builder = self
+            .http
+            .request(request.method.clone(), format!("{}{}", self.api_base, request.path))
+            .bearer_auth(self.secret_key.expose_secret())
+            .header("Stripe-Version", API_VERSION);
+        builder = match request.method {
+            Method::GET => builder.query(&request.parameters),
+            _ => builder.form(&request.parameters),
+        };
+        if let Some(key) = request.idempotency_key {
+            builder = builder.header("Idempotency-Key", key);
+        }
+        let response = builder.send().await.map_err(|error| unavailable(&failure_of(&error)))?;
+        Answer::read(response).await
+    }
+}
+
+/// An answer, read whole.
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorDetails,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetails {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    decline_code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<serde_json::Value>,
+}
+
+impl Answer {
+    async fn read(mut response: reqwest::Response) -> Result<Self, StripeError> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&failure_of(&error)))? {
+            if body.len().saturating_add(chunk.len()) > LARGEST_ANSWER_BYTES {
+                return Err(unavailable("the answer is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self { status, headers, body })
+    }
+
+    fn judge<T: DeserializeOwned>(self) -> Attempt<T> {
+        if self.status.is_success() {
+            return match serde_json::from_slice(&self.body) {
+                Ok(object) => Attempt::Done(object),
+                // Something between us and Stripe answered; what Stripe did, the next attempt finds out.
+                Err(_) => Attempt::Repeatable(unavailable("the answer is not what Stripe sends")),
+            };
+        }
+        if self.status.is_server_error() && retry::is_replayed(&self.headers) {
+            return Attempt::Final(StripeError::StoredFailure { status: self.status.as_u16() });
+        }
+        let repeatable = retry::worth_repeating(self.status, &self.headers);
+        match (self.refusal(), repeatable) {
+            (error, true) => Attempt::Repeatable(error),
+            (error @ StripeError::Refused { .. }, false) => Attempt::Final(error),
+            // A client error that is not in Stripe's words came from something in between.
+            (error, false) if self.status.is_client_error() => Attempt::Repeatable(error),
+            (error, false) => Attempt::Final(error),
+        }
+    }
+
+    fn refusal(&self) -> StripeError {
+        let transient = self.status.is_server_error()
+            || matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS);
+        match serde_json::from_slice::<ErrorBody>(&self.body) {
+            Ok(ErrorBody { error }) if !transient => StripeError::Refused {
+                status: self.status.as_u16(),
+                // A reused idempotency key has a type of its own, and no code.
+                code: error.code.or(error.kind),
+                decline_code: error.decline_code,
+                message: error.message.unwrap_or_default(),
+                payment_intent: error
+                    .payment_intent
+                    .and_then(|intent| serde_json::from_value(intent).ok().map(Box::new)),
+            },
+            _ => StripeError::Unavailable {
+                reason: format!("status {}", self.status.as_u16()),
+                retry_after: retry::retry_after(&self.headers),
+            },
+        }
+    }
+}
+
+fn unavailable(reason: &str) -> StripeError {
+    StripeError::Unavailable { reason: reason.to_owned(), retry_after: None }
+}
+
+/// What went wrong on the way, without the address, whose query could hold more than a log should.
+fn failure_of(error: &reqwest::Error) -> String {
+    let kind = match error {
+        error if error.is_connect() => "no connection",
+        error if error.is_timeout() => "timed out",
+        error if error.is_body() || error.is_decode() => "the answer broke off",
+        _ => "the request failed",
+    };
+    kind.to_owned()
+}
