@@ -1,0 +1,10 @@
+//! A private PostgreSQL cluster: TLS, password logins, durable writes, gone when dropped.
+
+mod cluster;
+mod endpoint;
+mod programs;
+
+pub use cluster::Postgres;
+pub(crate) use endpoint::verified;
+pub use endpoint::{Endpoint, Login};
+pub use programs::PostgresPrograms;

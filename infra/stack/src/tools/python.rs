@@ -1,0 +1,88 @@
+//! Tools that come as Python packages, each set in a virtual environment of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::debian::{find_or_install, install};
+use crate::command::{on_path, run_to_end};
+use crate::paths;
+use crate::progress::Step;
+
+/// Stand-ins for AWS.
+pub struct Emulators {
+    /// The Lambda runtime API and function URLs.
+    pub cargo_lambda: PathBuf,
+    /// DynamoDB and the rest of AWS.
+    pub ministack: PathBuf,
+}
+
+/// Programs that read our files and find fault.
+pub struct Checkers {
+    /// `sam validate`.
+    pub sam: PathBuf,
+    /// For migrations.
+    pub squawk: PathBuf,
+    /// For TOML files.
+    pub taplo: PathBuf,
+    /// For spelling.
+    pub typos: PathBuf,
+}
+
+/// Installs the stand-ins for AWS if they are not there yet.
+pub async fn emulators() -> Result<Emulators> {
+    let programs = environment("emulators", include_str!("emulators.txt")).await?;
+    Ok(Emulators { cargo_lambda: programs.join("cargo-lambda"), ministack: programs.join("ministack") })
+}
+
+/// Installs the checkers if they are not there yet.
+pub async fn checkers() -> Result<Checkers> {
+    let programs = environment("checkers", include_str!("checkers.txt")).await?;
+    let program = |name| programs.join(name);
+    Ok(Checkers {
+        sam: program("sam"),
+        squawk: program("squawk"),
+        taplo: program("taplo"),
+        typos: program("typos"),
+    })
+}
+
+/// The programs' folder of a virtual environment that has these requirements, made anew when they changed.
+pub(super) async fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = paths::tools().join(name);
+    let installed = folder.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|before| before == requirements) {
+        return Ok(folder.join("bin"));
+    }
+    let packages: Vec<&str> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
+    let step = Step::begin(format!("Installing {}", packages.join(", ")));
+    create(&folder).await?;
+    let file = folder.join("requirements.txt");
+    fs::write(&file, requirements)?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&file);
+    run_to_end(pip)
+        .await
+        .with_context(|| format!("cannot install the Python packages in {}", file.display()))?;
+    fs::rename(&file, &installed)?;
+    step.done();
+    Ok(folder.join("bin"))
+}
+
+/// Makes an empty virtual environment; Debian's Python needs a package of its own for that.
+async fn create(folder: &Path) -> Result<()> {
+    find_or_install("python3", || on_path("python3")).await?;
+    if venv(folder).await.is_err() {
+        install("python3-venv").await?;
+        venv(folder).await?;
+    }
+    Ok(())
+}
+
+async fn venv(folder: &Path) -> Result<String> {
+    let mut command = Command::new("python3");
+    command.args(["-m", "venv", "--clear"]).arg(folder);
+    run_to_end(command).await
+}
