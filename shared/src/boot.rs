@@ -1,1 +1,134 @@
-//! boot
+//! Once per sandbox: telemetry, settings, connections; then the runtime.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Body, LambdaEvent, Request, Response, service_fn};
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+use crate::config::{self, Config, ConfigErrors, Needs};
+use crate::db::Db;
+use crate::error::{Code, Error, Refusal};
+use crate::guard::Guard;
+use crate::http::{self, TokenVerifier};
+use crate::network::Network;
+use crate::stripe::Stripe;
+use crate::telemetry;
+
+/// Everything a use case works with; one per sandbox, shared by all its invocations.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Rate limits and claims.
+    pub guard: Guard,
+    /// Who callers are.
+    pub tokens: TokenVerifier,
+    stripe: Option<Stripe>,
+}
+
+impl App {
+    /// An application with these settings. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`Error`] if a client cannot be made, for example because a certificate file does not parse.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let network = Network::default();
+        Self::with_network(config, &network)
+    }
+
+    fn with_network(config: Config, network: &Network) -> Result<Self, Error> {
+        Ok(Self {
+            db: Db::new(&config.database)?,
+            stripe: config.stripe.clone().map(Stripe::new).transpose()?,
+            guard: Guard::new(&config.guard, network),
+            tokens: TokenVerifier::new(config.tokens.as_ref(), network),
+            config,
+        })
+    }
+
+    /// The Stripe client.
+    ///
+    /// # Errors
+    /// `not_configured` where this function has no Stripe key.
+    pub fn stripe(&self) -> Result<&Stripe, Error> {
+        self.stripe
+            .as_ref()
+            .ok_or_else(|| Refusal::new(Code::NotConfigured, "Payments are not set up.").into())
+    }
+}
+
+/// Why a sandbox did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Settings are missing or malformed.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// A client could not be made.
+    #[error("{0}")]
+    App(#[from] Error),
+    /// The Lambda runtime API failed.
+    #[error("runtime: {0}")]
+    Runtime(lambda_http::Error),
+}
+
+/// Starts `function`: logging first, then the settings, of which all problems are logged at once, then the
+/// connections, which the init phase makes so that no request waits for them. A start without a database succeeds.
+///
+/// # Errors
+/// [`BootError`], already logged.
+pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, BootError> {
+    telemetry::init(config::log_filter().as_deref());
+    let config = Config::load(needs).inspect_err(|ConfigErrors(problems)| {
+        for config::Problem { setting, problem } in problems {
+            tracing::error!(function, setting, problem, "boot.bad_setting");
+        }
+    })?;
+    let network = Network::default();
+    let app = App::with_network(config, &network)
+        .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
+    if app.guard.is_configured() {
+        network.warm();
+    } else {
+        tracing::warn!(function, "guard.off: GUARD_TABLE is not set");
+        telemetry::metrics::guard_open(function);
+    }
+    tokio::join!(app.db.connect_in_init(), app.tokens.warm());
+    Ok(Arc::new(app))
+}
+
+/// Answers HTTP events, one at a time, until the sandbox ends.
+///
+/// # Errors
+/// [`BootError::Runtime`] if the runtime API fails.
+pub async fn serve_http(
+    app: Arc<App>,
+    handler: impl AsyncFn(&App, Request) -> Response<Body>,
+) -> Result<(), BootError> {
+    let serve = async |event: LambdaEvent<LambdaRequest>| {
+        let response = handler(&app, http::from_payload(event)).await;
+        Ok::<Value, Infallible>(http::into_event(response))
+    };
+    lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
+}
+
+/// Handles events of any shape, one at a time, until the sandbox ends. An error is logged and handed to the runtime,
+/// so that retries and alarms see it.
+///
+/// # Errors
+/// [`BootError::Runtime`] if the runtime API fails.
+pub async fn serve_events(
+    app: Arc<App>,
+    handler: impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
+) -> Result<(), BootError> {
+    let serve = async |event: LambdaEvent<Value>| {
+        handler(&app, event).await.map_err(|error| {
+            tracing::error!(%error, "event.failed");
+            Diagnostic { error_type: "kitloop::Error".to_owned(), error_message: error.to_string() }
+        })
+    };
+    lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
+}

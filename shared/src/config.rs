@@ -1,1 +1,190 @@
-//! config
+//! The only reader of the environment. Every missing or malformed setting is reported at once.
+
+mod aws;
+mod origins;
+mod reader;
+mod rotating;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use self::aws::{AwsConfig, GuardConfig};
+pub use self::origins::OriginConfig;
+use self::reader::Reader;
+pub use self::reader::{ConfigErrors, Problem};
+use crate::stripe::StripeConfig;
+
+/// Where a setting's text comes from: its name in, its value out.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Which settings a function cannot do without, beside the database, which all of them need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// Customers' and staff's tokens are verified.
+    pub tokens: bool,
+    /// Stripe is called.
+    pub stripe_api: bool,
+    /// Stripe's webhooks are verified.
+    pub stripe_webhook: bool,
+    /// The schedule may also be run over HTTP by whoever knows `CRON_SECRET`.
+    pub cron: bool,
+}
+
+impl Needs {
+    /// Only the database.
+    pub const DATABASE: Self = Self { tokens: false, stripe_api: false, stripe_webhook: false, cron: false };
+    /// A caller with a token.
+    pub const CALLER: Self = Self { tokens: true, ..Self::DATABASE };
+    /// A caller with a token, and Stripe.
+    pub const CALLER_AND_STRIPE: Self = Self { stripe_api: true, ..Self::CALLER };
+    /// Stripe's webhooks.
+    pub const WEBHOOK: Self = Self { stripe_webhook: true, ..Self::DATABASE };
+    /// A schedule.
+    pub const SCHEDULE: Self = Self { cron: true, ..Self::DATABASE };
+    /// A schedule that calls Stripe.
+    pub const SCHEDULE_AND_STRIPE: Self = Self { stripe_api: true, ..Self::SCHEDULE };
+    /// What the whole product needs.
+    pub const ALL: Self = Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true };
+}
+
+/// All settings of a function.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// `ENVIRONMENT`: local, dev, staging or production, shown in logs and by /health.
+    pub environment: String,
+    /// `FUNCTION_TIMEOUT_SECONDS`: the deadline where the event brings none.
+    pub function_timeout: Duration,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// How callers' tokens are verified, where they are.
+    pub tokens: Option<TokenConfig>,
+    /// Stripe's API, where it is called.
+    pub stripe: Option<StripeConfig>,
+    /// `STRIPE_WEBHOOK_SECRET`: the live signing secrets.
+    pub webhook_secrets: Vec<SecretString>,
+    /// `CRON_SECRET`: the live secrets of scheduled endpoints. None: closed over HTTP.
+    pub cron_secrets: Vec<SecretString>,
+    /// Rate limits and claims.
+    pub guard: GuardConfig,
+    /// The browser origins that may call.
+    pub origins: OriginConfig,
+}
+
+/// How the database is reached.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`: of the login role that may execute the operations and nothing else.
+    pub url: SecretString,
+    /// `DATABASE_CA_FILE`: PEM file of the authority that signs the server's certificate.
+    pub ca_file: Option<PathBuf>,
+    /// For connecting, TLS and logging in together.
+    pub connect_timeout: Duration,
+}
+
+/// How callers' tokens are verified: by shared secret, by published keys, or by either.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// `SUPABASE_JWT_SECRET`: the live HS256 secrets, the current one first.
+    pub secrets: Vec<SecretString>,
+    /// `SUPABASE_JWKS_URL`: where the RS256 and ES256 keys are published.
+    pub jwks_url: Option<String>,
+    /// `JWT_ISSUER`: the `iss` a token must have.
+    pub issuer: String,
+    /// `JWT_AUDIENCE`: the `aud` a token must have.
+    pub audience: String,
+}
+
+/// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).
+const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Config {
+    /// The settings in the environment.
+    ///
+    /// # Errors
+    /// Names every setting that is missing or malformed.
+    pub fn load(needs: Needs) -> Result<Self, ConfigErrors> {
+        Self::from_lookup(needs, &|name| std::env::var(name).ok())
+    }
+
+    /// The settings that `lookup` knows; for tests, and for secrets that come from elsewhere.
+    ///
+    /// # Errors
+    /// Names every setting that is missing or malformed.
+    pub fn from_lookup(needs: Needs, lookup: Lookup<'_>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(lookup);
+        let config = Self {
+            environment: reader.text_or("ENVIRONMENT", "local"),
+            function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
+            database: database(&mut reader),
+            tokens: tokens(&mut reader, needs.tokens),
+            stripe: stripe(&mut reader, needs.stripe_api),
+            webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook),
+            cron_secrets: reader.rotating("CRON_SECRET", needs.cron),
+            guard: aws::guard(&mut reader),
+            origins: origins::origins(&mut reader),
+        };
+        reader.finish(config)
+    }
+
+    /// Which optional parts are configured, by name; never a value.
+    #[must_use]
+    pub fn configured(&self) -> [(&'static str, bool); 5] {
+        [
+            ("tokens", self.tokens.is_some()),
+            ("stripe_api", self.stripe.is_some()),
+            ("stripe_webhook", !self.webhook_secrets.is_empty()),
+            ("cron", !self.cron_secrets.is_empty()),
+            ("guard", self.guard.table.is_some()),
+        ]
+    }
+}
+
+/// What to log (`RUST_LOG`, else `LOG_LEVEL`); read before all else, so that a bad configuration can be logged.
+#[must_use]
+pub fn log_filter() -> Option<String> {
+    ["RUST_LOG", "LOG_LEVEL"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
+    let url = reader.required_if("DATABASE_URL", true).unwrap_or_default();
+    if !url.is_empty() && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        reader.reject("DATABASE_URL", "must start with postgres:// or postgresql://");
+    }
+    DatabaseConfig {
+        url: url.into(),
+        ca_file: reader.text("DATABASE_CA_FILE").map(PathBuf::from),
+        connect_timeout: DATABASE_CONNECT_TIMEOUT,
+    }
+}
+
+fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {
+    let secrets = reader.rotating("SUPABASE_JWT_SECRET", false);
+    let jwks_url = reader.url("SUPABASE_JWKS_URL");
+    let configured = !secrets.is_empty() || jwks_url.is_some();
+    if required && !configured {
+        reader
+            .reject("SUPABASE_JWT_SECRET", "is missing, and so is SUPABASE_JWKS_URL: one of them is needed");
+    }
+    let issuer = reader.required_if("JWT_ISSUER", required || configured);
+    let audience = reader.text_or("JWT_AUDIENCE", "authenticated");
+    configured.then(|| TokenConfig { secrets, jwks_url, issuer: issuer.unwrap_or_default(), audience })
+}
+
+fn stripe(reader: &mut Reader<'_>, required: bool) -> Option<StripeConfig> {
+    let secret_key = reader.required_if("STRIPE_SECRET_KEY", required);
+    let api_base = reader.url("STRIPE_API_BASE").unwrap_or_else(|| "https://api.stripe.com".to_owned());
+    secret_key.map(|secret_key| StripeConfig {
+        api_base,
+        secret_key: secret_key.into(),
+        attempt_timeout: STRIPE_ATTEMPT_TIMEOUT,
+    })
+}

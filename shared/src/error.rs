@@ -23,6 +23,9 @@ pub enum Error {
     /// Stripe understood the request and refused it.
     #[error("stripe refused: {0}")]
     StripeRefused(String),
+    /// The keys that tokens are verified with could not be fetched. Worth another try.
+    #[error("token keys unavailable: {0}")]
+    TokenKeysUnavailable(String),
     /// Anything else that should be impossible.
     #[error("internal: {0}")]
     Internal(String),

@@ -1,1 +1,60 @@
-//! guard
+//! The guard on DynamoDB: rate limits and in-flight claims.
+//!
+//! It guards, it does not decide: with the table away the functions go on and stay correct, which a log line and a
+//! metric say. Items hold digests of callers, addresses and keys, never the data itself, and no answers.
+
+mod breaker;
+mod claim;
+mod connector;
+mod limit;
+mod table;
+
+pub use self::claim::{Claim, Lease};
+pub use self::limit::{KeyKind, Verdict, Window};
+
+use self::breaker::Breaker;
+use self::table::Table;
+use crate::config::GuardConfig;
+use crate::network::Network;
+use crate::telemetry::metrics;
+
+/// Rate limits and in-flight claims, or nothing where no table is configured.
+pub struct Guard {
+    table: Option<Table>,
+    breaker: Breaker,
+}
+
+impl Guard {
+    /// Cheap: nothing is connected before the first use.
+    #[must_use]
+    pub fn new(config: &GuardConfig, network: &Network) -> Self {
+        let table = config.table.as_ref().map(|(name, aws)| Table::new(name, aws, network));
+        Self { table, breaker: Breaker::default() }
+    }
+
+    /// Whether a table is configured.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Whether the table answers, for readiness checks.
+    pub async fn is_reachable(&self) -> bool {
+        match &self.table {
+            Some(table) => table.probe().await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// The table, unless there is none or it just failed: after a failure requests do not pay the timeout one by one.
+    fn table(&self) -> Option<&Table> {
+        self.table.as_ref().filter(|_| self.breaker.is_closed())
+    }
+
+    /// Notes that the table failed `function`, which goes on without it.
+    fn opened(&self, function: &str, error: &str) {
+        self.breaker.open();
+        tracing::warn!(guarded = function, error, "guard.unavailable");
+        metrics::guard_open(function);
+    }
+}

@@ -1,0 +1,98 @@
+use std::collections::HashMap;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn config(needs: Needs, settings: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let settings: HashMap<&str, &str> = settings.iter().copied().collect();
+    Config::from_lookup(needs, &|name| settings.get(name).map(|value| (*value).to_owned()))
+}
+
+const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://kitloop_app:x@127.0.0.1/kitloop");
+
+#[test]
+fn every_missing_setting_is_named_at_once() {
+    let errors = config(Needs::ALL, &[]).unwrap_err();
+    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting).collect();
+    assert_eq!(
+        named,
+        [
+            "DATABASE_URL",
+            "SUPABASE_JWT_SECRET",
+            "JWT_ISSUER",
+            "STRIPE_SECRET_KEY",
+            "STRIPE_WEBHOOK_SECRET",
+            "CRON_SECRET"
+        ]
+    );
+    assert_eq!(errors.to_string().lines().count(), 6);
+}
+
+#[test]
+fn every_malformed_setting_is_named_at_once_without_its_value() {
+    let errors = config(
+        Needs::DATABASE,
+        &[
+            ("DATABASE_URL", "mysql://hunter2"),
+            ("FUNCTION_TIMEOUT_SECONDS", "soon"),
+            ("SUPABASE_JWKS_URL", "ftp://hunter2"),
+            ("STRIPE_API_BASE", "hunter2"),
+            ("STRIPE_WEBHOOK_SECRET", "a,b,hunter2"),
+            ("RATE_LIMIT_PER_CALLER", "-1"),
+            ("CORS_ALLOW_ORIGINS", "*"),
+            ("ALLOW_NULL_ORIGIN", "maybe"),
+        ],
+    )
+    .unwrap_err();
+    assert_eq!(errors.0.len(), 8, "{errors}");
+    assert!(!errors.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_function_asks_only_for_what_it_needs() {
+    let config = config(Needs::DATABASE, &[DATABASE]).unwrap();
+    assert_eq!(config.environment, "local");
+    assert_eq!(config.function_timeout, Duration::from_secs(15));
+    assert!(config.configured().iter().all(|(_, configured)| !configured));
+}
+
+#[test]
+fn an_empty_setting_counts_as_absent() {
+    let config = config(Needs::DATABASE, &[DATABASE, ("CRON_SECRET", " "), ("GUARD_TABLE", "")]).unwrap();
+    assert!(config.cron_secrets.is_empty());
+    assert!(config.guard.table.is_none());
+}
+
+#[test]
+fn a_limit_of_zero_means_the_default() {
+    let config =
+        config(Needs::DATABASE, &[DATABASE, ("RATE_LIMIT_PER_CALLER", "0"), ("RATE_LIMIT_PER_ADDRESS", "7")])
+            .unwrap();
+    assert_eq!(config.guard.rate_limit_per_caller, None);
+    assert_eq!(config.guard.rate_limit_per_address, Some(7));
+}
+
+#[test]
+fn a_guard_table_needs_the_settings_of_aws() {
+    let errors = config(Needs::DATABASE, &[DATABASE, ("GUARD_TABLE", "guard")]).unwrap_err();
+    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting).collect();
+    assert_eq!(named, ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
+}
+
+#[test]
+fn rotating_secrets_keep_their_order_and_stay_out_of_debug_output() {
+    let config = config(
+        Needs::CALLER,
+        &[DATABASE, ("SUPABASE_JWT_SECRET", "newer,older"), ("JWT_ISSUER", "http://127.0.0.1/auth/v1")],
+    )
+    .unwrap();
+    let tokens = config.tokens.as_ref().unwrap();
+    assert_eq!(tokens.secrets.first().unwrap().expose_secret(), "newer");
+    assert_eq!(tokens.audience, "authenticated");
+    let debug = format!("{config:?}");
+    assert!(
+        !debug.contains("newer") && !debug.contains("older") && !debug.contains("kitloop_app"),
+        "{debug}"
+    );
+}

@@ -1,0 +1,95 @@
+//! In-flight claims: one request at a time for an operation, caller and key, until its deadline.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Guard, table};
+use crate::digest::pseudonym;
+use crate::error::{Code, Error, Refusal};
+
+/// The right to work on something alone; ends with [`Guard::release`] or at its deadline.
+#[derive(Debug)]
+#[must_use]
+pub struct Lease {
+    item: String,
+    owner: String,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// Nobody else is at it.
+    Taken(Lease),
+    /// Somebody else is.
+    Held {
+        /// When their claim ends at the latest.
+        retry_after: Duration,
+    },
+    /// The guard is off or away: the database keeps order alone.
+    GuardDown,
+}
+
+impl Guard {
+    /// Claims `key` of `caller` for `operation` until `until`, the deadline of the invocation.
+    pub async fn claim(&self, operation: &str, caller: &str, key: &str, until: Instant) -> Claim {
+        let Some(table) = self.table() else { return Claim::GuardDown };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ends = now + until.saturating_duration_since(Instant::now());
+        let item = format!("claim#{operation}#{}", pseudonym(&format!("{caller}\n{key}")));
+        let owner = Uuid::new_v4().to_string();
+        match table.claim(&item, &owner, milliseconds(now), milliseconds(ends)).await {
+            Ok(()) => Claim::Taken(Lease { item, owner }),
+            Err(table::ClaimFailure::HeldUntil(held_until)) => {
+                Claim::Held { retry_after: Duration::from_millis(held_until).saturating_sub(now) }
+            }
+            Err(table::ClaimFailure::Unavailable(error)) => {
+                self.opened(operation, &error);
+                Claim::GuardDown
+            }
+        }
+    }
+
+    /// Gives a claim back, unless it ended and somebody else has it by now.
+    pub async fn release(&self, lease: Lease) {
+        let Some(table) = self.table() else { return };
+        match table.release(&lease.item, &lease.owner).await {
+            Ok(()) | Err(table::Failure::Condition) => {}
+            Err(table::Failure::Unavailable(error)) => self.opened("release", &error),
+        }
+    }
+
+    /// Does `work` under a claim.
+    ///
+    /// # Errors
+    /// `request_in_flight` if somebody else is at it; else what `work` fails with.
+    pub async fn exclusively<T>(
+        &self,
+        operation: &str,
+        caller: &str,
+        key: &str,
+        until: Instant,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match self.claim(operation, caller, key, until).await {
+            Claim::Held { retry_after } => {
+                // The other request usually ends long before its claim does.
+                let retry_after = retry_after.min(Duration::from_secs(1));
+                let refusal =
+                    Refusal::new(Code::RequestInFlight, "The same request is being worked on right now.");
+                Err(refusal.with_retry_after(retry_after).into())
+            }
+            Claim::GuardDown => work.await,
+            Claim::Taken(lease) => {
+                let result = work.await;
+                self.release(lease).await;
+                result
+            }
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    crate::telemetry::metrics::milliseconds(duration)
+}

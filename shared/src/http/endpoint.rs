@@ -1,0 +1,153 @@
+//! The steps that every request takes, in order.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Request, Response};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::cors::{self, Origins, Verdict};
+use super::cron;
+use super::rate_limit::{self, RateLimit};
+use super::response::{self, Problem};
+use crate::boot::App;
+use crate::digest::pseudonym;
+use crate::error::{Code, Error, Refusal};
+use crate::telemetry::metrics;
+
+/// What an endpoint asks of a request before its use case sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// The function's name, in logs, metrics and the guard's keys.
+    pub name: &'static str,
+    /// The methods it knows beside OPTIONS, in upper case.
+    pub methods: &'static [&'static str],
+    /// The browser origins it lets in.
+    pub origins: Origins,
+    /// The longest body it takes, in bytes.
+    pub body_limit: usize,
+    /// Who may call.
+    pub caller: CallerRule,
+    /// How often.
+    pub rate_limit: RateLimit,
+}
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerRule {
+    /// Whoever has a token that holds.
+    Required,
+    /// Whoever knows the schedule's secret.
+    CronSecret,
+    /// Everybody; the use case has its own check, if any.
+    None,
+}
+
+/// Answers a request: correlation id, preflight, method, origin, size, caller and rate limits, use case. Never fails.
+pub async fn answer(
+    app: &App,
+    endpoint: &Endpoint,
+    request: Request,
+    use_case: impl AsyncFnOnce(&App, &Call) -> Result<Answer, Error>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let mut call = Call::new(request, app.config.function_timeout);
+    let span = tracing::info_span!(
+        "request",
+        function = endpoint.name,
+        correlation_id = call.correlation_id(),
+        caller = tracing::field::Empty
+    );
+    async {
+        let mut headers = Vec::new();
+        let outcome = match admit(app, endpoint, &mut call, &mut headers).await {
+            Ok(Admission::Answered(answer)) => Ok(answer),
+            Ok(Admission::Admitted) => use_case(app, &call).await,
+            Err(error) => Err(error),
+        };
+        let outcome = conclude(endpoint, outcome, started.elapsed());
+        response::render(outcome, call.correlation_id(), headers)
+    }
+    .instrument(span)
+    .await
+}
+
+enum Admission {
+    Admitted,
+    Answered(Answer),
+}
+
+/// The steps before the use case. `headers` collects what every response says, refusals included.
+async fn admit(
+    app: &App,
+    endpoint: &Endpoint,
+    call: &mut Call,
+    headers: &mut Vec<(&'static str, String)>,
+) -> Result<Admission, Error> {
+    let verdict = endpoint.origins.judge(&app.config.origins, call.header("origin"));
+    headers.extend(cors::headers(endpoint.origins, verdict));
+    let preflight = call.method() == "OPTIONS";
+    if !preflight && !endpoint.methods.contains(&call.method()) {
+        headers.push(("allow", format!("{}, OPTIONS", endpoint.methods.join(", "))));
+        return Err(Refusal::new(Code::MethodNotAllowed, "The method is not allowed here.").into());
+    }
+    if verdict == Verdict::Foreign {
+        return Err(Refusal::new(Code::OriginNotAllowed, "The origin is not on the allow-list.").into());
+    }
+    if preflight {
+        return Ok(Admission::Answered(cors::preflight(endpoint.methods, verdict)));
+    }
+    if call.raw_body().len() > endpoint.body_limit {
+        let detail = format!("The body must be at most {} bytes long.", endpoint.body_limit);
+        return Err(Refusal::new(Code::BodyTooLarge, detail).into());
+    }
+    // The token is checked first because that costs no round trip and both limits can then be counted at once; a
+    // request without a good one is counted too, and being over the limit is what it hears first.
+    let identified = identify(app, endpoint, call).await;
+    rate_limit::count(app, endpoint, call, headers).await?;
+    identified.map(|()| Admission::Admitted)
+}
+
+async fn identify(app: &App, endpoint: &Endpoint, call: &mut Call) -> Result<(), Error> {
+    let authorization = call.header("authorization");
+    match endpoint.caller {
+        CallerRule::None => Ok(()),
+        CallerRule::CronSecret => cron::verify(&app.config.cron_secrets, authorization),
+        CallerRule::Required => {
+            let caller = app.tokens.verify(authorization).await?;
+            tracing::Span::current().record("caller", pseudonym(&caller.key()));
+            call.caller = Some(caller);
+            Ok(())
+        }
+    }
+}
+
+/// Says once, here at the boundary, how the request ended.
+fn conclude(
+    endpoint: &Endpoint,
+    outcome: Result<Answer, Error>,
+    duration: Duration,
+) -> Result<Answer, Problem> {
+    let duration_ms = metrics::milliseconds(duration);
+    match outcome {
+        Ok(answer) => {
+            tracing::info!(status = answer.status, code = "ok", duration_ms, "request.answered");
+            metrics::request(endpoint.name, "ok", duration);
+            Ok(answer)
+        }
+        Err(error) => {
+            let problem = Problem::of(&error);
+            let (status, code) = (problem.status, problem.code);
+            let failed = !matches!(error, Error::Refused(_));
+            if failed {
+                tracing::error!(status, code, duration_ms, %error, "request.answered");
+            } else {
+                tracing::info!(status, code, duration_ms, "request.answered");
+            }
+            metrics::request(endpoint.name, if failed { "failed" } else { "refused" }, duration);
+            Err(problem)
+        }
+    }
+}

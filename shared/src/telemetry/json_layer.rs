@@ -1,0 +1,162 @@
+//! One event, one line: `{"timestamp", "level", "message", "context": {…}}`.
+//!
+//! Timestamp and level stand at the top because Lambda's level filter looks for them there; the fields of the event
+//! and of the spans around it go into `context`, inner ones winning.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::metrics;
+
+/// Takes a whole line, its newline included.
+type Write = Arc<dyn Fn(&str) + Send + Sync>;
+
+pub(super) struct JsonLayer {
+    write: Write,
+}
+
+impl JsonLayer {
+    pub(super) fn new(write: Write) -> Self {
+        Self { write }
+    }
+}
+
+/// The fields of a span, kept with it until the events inside it are written.
+#[derive(Default)]
+struct SpanFields(Map<String, Value>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(SpanFields(fields.0));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        let Some(span) = context.span(id) else { return };
+        let mut extensions = span.extensions_mut();
+        if let Some(SpanFields(known)) = extensions.get_mut() {
+            known.extend(fields.0);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut all = Map::new();
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(SpanFields(fields)) = span.extensions().get() {
+                all.extend(fields.clone());
+            }
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        all.extend(fields.0);
+        (self.write)(&line(event.metadata(), all));
+    }
+}
+
+fn line(metadata: &tracing::Metadata<'_>, mut context: Map<String, Value>) -> String {
+    let mut line = Map::new();
+    line.insert("timestamp".into(), format!("{:.3}", jiff::Timestamp::now()).into());
+    line.insert("level".into(), metadata.level().as_str().into());
+    line.insert("message".into(), context.remove("message").unwrap_or_default());
+    if metadata.target() == metrics::TARGET {
+        line.extend(metrics::members(context.remove(metrics::FIELD)));
+    }
+    line.insert("context".into(), Value::Object(context));
+    let mut text = Value::Object(line).to_string();
+    text.push('\n');
+    text
+}
+
+/// Turns the typed fields of tracing into JSON.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.insert(field, value.to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::telemetry::testing::capture;
+
+    #[test]
+    fn a_line_has_timestamp_level_message_and_context_and_nothing_else() {
+        let lines = capture(|| tracing::warn!(code = "hold_expired", attempt = 2_u64, "refused"));
+        let line = lines.first().unwrap().as_object().unwrap();
+        let mut members: Vec<&str> = line.keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["context", "level", "message", "timestamp"]);
+        assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["message"], "refused");
+        assert_eq!(line["context"], serde_json::json!({"code": "hold_expired", "attempt": 2}));
+    }
+
+    #[test]
+    fn the_fields_of_the_spans_around_it_are_in_its_context() {
+        let lines = capture(|| {
+            let outer = tracing::info_span!("outer", correlation_id = "abc", caller = tracing::field::Empty);
+            let _in_outer = outer.enter();
+            outer.record("caller", "digest");
+            tracing::info_span!("inner", function = "health").in_scope(|| tracing::info!("done"));
+            tracing::info!(correlation_id = "nearer", "again");
+        });
+        let context = |index: usize| lines[index]["context"].clone();
+        assert_eq!(
+            context(0),
+            serde_json::json!({"correlation_id": "abc", "caller": "digest", "function": "health"})
+        );
+        assert_eq!(context(1), serde_json::json!({"correlation_id": "nearer", "caller": "digest"}));
+    }
+
+    #[test]
+    fn a_newline_in_a_value_cannot_forge_a_line() {
+        let lines = capture(|| tracing::info!(value = "a\n{\"level\":\"ERROR\"}", "seen"));
+        assert_eq!(lines.len(), 1);
+    }
+}
