@@ -12,9 +12,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::run::{MARKER, Run};
+use crate::wait::wait_for;
 
 /// How long a server may take to answer for the first time.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a server may take to stop when asked, before it is killed.
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -59,25 +60,16 @@ impl Daemon {
         Ok(self.child.try_wait()?)
     }
 
-    /// Waits until `ready` says yes, asking again and again.
+    /// Waits until `ready` says yes.
     ///
     /// # Errors
     /// When the process ends instead, with the end of its log; after a minute, with what `ready` said last.
-    pub(crate) async fn ready_when<F>(&mut self, mut ready: impl FnMut() -> F) -> Result<()>
+    pub(crate) async fn ready_when<F>(&mut self, ready: impl FnMut() -> F) -> Result<()>
     where
         F: Future<Output = Result<()>>,
     {
-        let started = Instant::now();
-        while let Err(reason) = ready().await {
-            if let Some(status) = self.ended()? {
-                bail!("{} ended ({status}); its log ends:\n{}", self.name, tail(&self.log)?);
-            }
-            if started.elapsed() > START_DEADLINE {
-                bail!("{} was not ready after {START_DEADLINE:?}: {reason:#}", self.name);
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-        Ok(())
+        let name = self.name.clone();
+        wait_for(&name, START_DEADLINE, ready, || self.check_running()).await
     }
 
     /// Waits until it accepts connections at the port.
@@ -87,6 +79,13 @@ impl Daemon {
             Ok(())
         })
         .await
+    }
+
+    fn check_running(&mut self) -> Result<()> {
+        if let Some(status) = self.ended()? {
+            bail!("{} ended ({status}); its log ends:\n{}", self.name, tail(&self.log)?);
+        }
+        Ok(())
     }
 
     fn signal_group(&self, signal: Signal) {

@@ -11,12 +11,12 @@ use crate::net::port_or_free;
 use crate::run::Run;
 
 /// The region every local AWS client names.
-pub const REGION: &str = "eu-central-1";
+pub(crate) const REGION: &str = "eu-central-1";
 /// The table of rate limits and claims.
-pub const GUARD_TABLE: &str = "kitloop-guard-local";
+pub(crate) const GUARD_TABLE: &str = "kitloop-guard-local";
 
 /// A running ministack that has the guard table.
-pub struct Ministack {
+pub(crate) struct Ministack {
     /// What `AWS_ENDPOINT_URL` is set to.
     pub url: String,
     _daemon: Daemon,
@@ -24,7 +24,7 @@ pub struct Ministack {
 
 impl Ministack {
     /// Starts it and makes the guard table.
-    pub async fn start(run: &Run, program: &Path, port: Option<u16>) -> Result<Self> {
+    pub(crate) async fn start(run: &Run, program: &Path, port: Option<u16>) -> Result<Self> {
         let port = port_or_free(port)?;
         let folder = run.subfolder("ministack")?;
         let mut command = Command::new(program);

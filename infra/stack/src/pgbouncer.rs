@@ -14,7 +14,7 @@ use crate::run::Run;
 use crate::system_user::SystemUser;
 
 /// A running pooler.
-pub struct PgBouncer {
+pub(crate) struct PgBouncer {
     /// Where it answers, under the same logins and database names as the cluster.
     pub endpoint: Endpoint,
     _daemon: Daemon,
@@ -22,13 +22,18 @@ pub struct PgBouncer {
 
 impl PgBouncer {
     /// Where the program is, if it is installed.
-    pub fn program() -> Option<PathBuf> {
+    pub(crate) fn program() -> Option<PathBuf> {
         // Debian installs it with the daemons, which are not on every user's PATH.
         on_path("pgbouncer").or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|it| it.exists()))
     }
 
     /// Starts it in front of the cluster.
-    pub async fn start(run: &Run, program: &Path, postgres: &Postgres, port: Option<u16>) -> Result<Self> {
+    pub(crate) async fn start(
+        run: &Run,
+        program: &Path,
+        postgres: &Postgres,
+        port: Option<u16>,
+    ) -> Result<Self> {
         let user = SystemUser::for_servers()?;
         let folder = run.subfolder("pgbouncer")?;
         user.own(&folder)?;

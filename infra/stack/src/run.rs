@@ -120,11 +120,13 @@ fn is_ours(pid: i32, folder: &str) -> bool {
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes()))
 }
 
-/// When a process started, in clock ticks since boot: field 22 of proc(5)'s stat, counted after the command's name.
+/// When a process started, in clock ticks since boot, unless it has ended and only waits to be collected: fields 22
+/// and 3 of proc(5)'s stat, counted after the command's name, which may hold anything.
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1;
-    after_name.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    fields.nth(18).filter(|_| state != "Z").map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::paths;
 use crate::run::Run;
 
 /// A running runtime API.
-pub struct Runtime {
+pub(crate) struct Runtime {
     /// Its address, without a slash at the end.
     pub url: String,
     _daemon: Daemon,
@@ -19,7 +19,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Starts it, on a free port unless told which.
-    pub async fn start(run: &Run, cargo_lambda: &Path, port: Option<u16>) -> Result<Self> {
+    pub(crate) async fn start(run: &Run, cargo_lambda: &Path, port: Option<u16>) -> Result<Self> {
         let port = port_or_free(port)?;
         let mut command = Command::new(cargo_lambda);
         command
@@ -33,17 +33,17 @@ impl Runtime {
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` is set to in the processes of this function.
-    pub fn api(&self, function: &str) -> String {
+    pub(crate) fn api(&self, function: &str) -> String {
         format!("{}/.rt/{function}", self.url)
     }
 
     /// The function's URL.
-    pub fn function_url(&self, function: &str) -> String {
+    pub(crate) fn function_url(&self, function: &str) -> String {
         format!("{}/lambda-url/{function}/", self.url)
     }
 
     /// Where an event that is not HTTP is sent, as EventBridge and direct invocations do.
-    pub fn invocation_url(&self, function: &str) -> String {
+    pub(crate) fn invocation_url(&self, function: &str) -> String {
         format!("{}/2015-03-31/functions/{function}/invocations", self.url)
     }
 }

@@ -1,6 +1,6 @@
 //! The real parts that tests run against: one cluster, pooler, DynamoDB and Lambda runtime API for the whole run.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::ministack::{GUARD_TABLE, Ministack};
 use crate::pgbouncer::PgBouncer;
@@ -27,6 +27,7 @@ impl TestServers {
         let programs = tools::postgres().await?;
         let pgbouncer = tools::pgbouncer().await?;
         let emulators = tools::emulators().await?;
+        let ministack = emulators.ministack.context("the tests need DynamoDB, which needs Python")?;
         let step = Step::begin("Starting PostgreSQL, PgBouncer, DynamoDB and the Lambda runtime API");
         let database = async {
             let postgres = Postgres::start(run, &programs, None).await?;
@@ -36,7 +37,7 @@ impl TestServers {
         };
         let ((postgres, pooler), ministack, runtime) = tokio::try_join!(
             database,
-            Ministack::start(run, &emulators.ministack, None),
+            Ministack::start(run, &ministack, None),
             Runtime::start(run, &emulators.cargo_lambda, None),
         )?;
         step.done();

@@ -14,10 +14,60 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Keep the whole product running here, with seeded data and its schedules firing
+    Up(StackArguments),
     /// Run all tests against real servers, started for the run
     Test(TestArguments),
     /// Change the schema of the database in DATABASE_URL
     Migrate(MigrateArguments),
+}
+
+/// Ports that are not given are free ones.
+#[derive(Args)]
+pub(crate) struct StackArguments {
+    /// Port of the address in front of the functions
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Port of PostgreSQL
+    #[arg(long)]
+    pub(crate) database_port: Option<u16>,
+    /// Port of PgBouncer
+    #[arg(long)]
+    pub(crate) pooler_port: Option<u16>,
+    /// Port of the Lambda runtime API and the function URLs
+    #[arg(long)]
+    pub(crate) functions_port: Option<u16>,
+    /// Port of DynamoDB
+    #[arg(long)]
+    pub(crate) aws_port: Option<u16>,
+    /// Port of the Stripe stand-in
+    #[arg(long)]
+    pub(crate) stripe_port: Option<u16>,
+    /// Processes of each function
+    #[arg(long, default_value_t = 2)]
+    pub(crate) processes: usize,
+    /// Limit callers as in production
+    #[arg(long)]
+    pub(crate) rate_limits: bool,
+    /// Let the functions reach the database through PgBouncer
+    #[arg(long)]
+    pub(crate) through_pooler: bool,
+}
+
+impl From<StackArguments> for stack::Options {
+    fn from(arguments: StackArguments) -> Self {
+        Self {
+            port: arguments.port,
+            database_port: arguments.database_port,
+            pooler_port: arguments.pooler_port,
+            functions_port: arguments.functions_port,
+            aws_port: arguments.aws_port,
+            stripe_port: arguments.stripe_port,
+            processes: arguments.processes,
+            rate_limits: arguments.rate_limits,
+            through_pooler: arguments.through_pooler,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod cli;
 mod migrate;
 mod test;
+mod up;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Up(arguments) => up::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).await,
     }

@@ -21,7 +21,7 @@ use crate::system_user::SystemUser;
 const MAX_CONNECTIONS: u16 = 300;
 
 /// A running cluster with the roles `postgres` and `kitloop_owner`.
-pub struct Postgres {
+pub(crate) struct Postgres {
     /// Where it answers.
     pub endpoint: Endpoint,
     /// The superuser.
@@ -37,7 +37,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Makes a cluster in the folder of the run and starts it, on a free port unless told which.
-    pub async fn start(run: &Run, programs: &PostgresPrograms, port: Option<u16>) -> Result<Self> {
+    pub(crate) async fn start(run: &Run, programs: &PostgresPrograms, port: Option<u16>) -> Result<Self> {
         let user = SystemUser::for_servers()?;
         let login = |role| Login { role, password: random_secret() };
         let (admin, owner, app) = (login("postgres"), login("kitloop_owner"), login("kitloop_app"));
@@ -66,13 +66,13 @@ impl Postgres {
     }
 
     /// Makes a database that `kitloop_owner` owns.
-    pub async fn create_database(&self, name: &str) -> Result<()> {
+    pub(crate) async fn create_database(&self, name: &str) -> Result<()> {
         let create = format!("create database {name} owner {}", self.owner.role);
         self.run_as_admin("postgres", &create).await
     }
 
     /// Runs the migrations as the owner and lets the role of the functions, which they make, log in.
-    pub async fn migrate(&self, database: &str) -> Result<()> {
+    pub(crate) async fn migrate(&self, database: &str) -> Result<()> {
         let mut connection = self.endpoint.connect(&self.owner, database).await?;
         migrations::up(&mut connection).await?;
         connection.close().await?;
@@ -81,7 +81,7 @@ impl Postgres {
     }
 
     /// Runs statements that have no result as the superuser.
-    pub async fn run_as_admin(&self, database: &str, statements: &str) -> Result<()> {
+    pub(crate) async fn run_as_admin(&self, database: &str, statements: &str) -> Result<()> {
         let mut connection = self.endpoint.connect(&self.admin, database).await?;
         // The text is ours: the names and passwords in it are constants and hexadecimal digits.
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, PgConnection};
 
 /// A role and its password, which is random for every run.
 #[derive(Clone)]
-pub struct Login {
+pub(crate) struct Login {
     /// The role's name.
     pub role: &'static str,
     /// Hexadecimal, so that it needs no escaping in a URL.
@@ -17,7 +17,7 @@ pub struct Login {
 
 /// An address where PostgreSQL, or a pooler in front of it, answers over TLS.
 #[derive(Clone)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The port on 127.0.0.1.
     pub port: u16,
     /// The PEM file of the authority that issued the server's certificate.
@@ -26,13 +26,13 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The URL under which this login reaches the database.
-    pub fn url(&self, login: &Login, database: &str) -> String {
+    pub(crate) fn url(&self, login: &Login, database: &str) -> String {
         let Login { role, password } = login;
         format!("postgresql://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Connects, with the server's certificate verified.
-    pub async fn connect(&self, login: &Login, database: &str) -> Result<PgConnection> {
+    pub(crate) async fn connect(&self, login: &Login, database: &str) -> Result<PgConnection> {
         let options = verified(self.url(login, database).parse()?, Some(&self.authority));
         options.connect().await.with_context(|| format!("cannot connect to {database} as {}", login.role))
     }

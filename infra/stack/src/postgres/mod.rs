@@ -4,7 +4,7 @@ mod cluster;
 mod endpoint;
 mod programs;
 
-pub use cluster::Postgres;
+pub(crate) use cluster::Postgres;
 pub(crate) use endpoint::verified;
-pub use endpoint::{Endpoint, Login};
+pub(crate) use endpoint::{Endpoint, Login};
 pub use programs::PostgresPrograms;

@@ -15,8 +15,8 @@ use crate::progress::Step;
 pub struct Emulators {
     /// The Lambda runtime API and function URLs.
     pub cargo_lambda: PathBuf,
-    /// DynamoDB and the rest of AWS.
-    pub ministack: PathBuf,
+    /// DynamoDB and the rest of AWS; not without Python.
+    pub ministack: Option<PathBuf>,
 }
 
 /// Programs that read our files and find fault.
@@ -31,10 +31,19 @@ pub struct Checkers {
     pub typos: PathBuf,
 }
 
-/// Installs the stand-ins for AWS if they are not there yet.
+/// Installs the stand-ins for AWS if they are not there yet. Without Python, a cargo-lambda on the PATH will do.
 pub async fn emulators() -> Result<Emulators> {
-    let programs = environment("emulators", include_str!("emulators.txt")).await?;
-    Ok(Emulators { cargo_lambda: programs.join("cargo-lambda"), ministack: programs.join("ministack") })
+    match environment("emulators", include_str!("emulators.txt")).await {
+        Ok(programs) => Ok(Emulators {
+            cargo_lambda: programs.join("cargo-lambda"),
+            ministack: Some(programs.join("ministack")),
+        }),
+        Err(error) => {
+            let cargo_lambda = on_path("cargo-lambda").ok_or(error)?;
+            eprintln!("  Python packages cannot be installed: DynamoDB is missing, so rate limits are off.");
+            Ok(Emulators { cargo_lambda, ministack: None })
+        }
+    }
 }
 
 /// Installs the checkers if they are not there yet.

@@ -1,0 +1,72 @@
+//! The settings of the functions, as template.yaml gives them in the cloud.
+
+use std::collections::HashMap;
+
+use crate::local_stack::{DATABASE, Options, Servers};
+use crate::ministack::{GUARD_TABLE, REGION};
+use crate::secret::random_secret;
+use crate::stripe::Stripe;
+use crate::tokens::ISSUER;
+
+/// A page of a frontend under development may call the functions.
+const FRONTEND_ORIGIN: &str = "http://localhost:5173";
+/// So high that nobody meets it.
+const NO_RATE_LIMIT: &str = "100000";
+/// Jobs are looked for so often that nobody has to wait for a refund to appear.
+const JOBS_BEAT_MS: &str = "500";
+
+/// Secrets that live as long as the stack.
+pub(crate) struct Secrets {
+    pub(crate) jwt: String,
+    pub(crate) cron: String,
+    pub(crate) admin: String,
+}
+
+impl Secrets {
+    pub(crate) fn random() -> Self {
+        Self { jwt: random_secret(), cron: random_secret(), admin: random_secret() }
+    }
+}
+
+/// What every function process finds in its environment.
+pub(crate) fn settings(
+    options: &Options,
+    servers: &Servers,
+    stripe: &Stripe,
+    secrets: &Secrets,
+) -> HashMap<String, String> {
+    let Servers { postgres, pooler, ministack } = servers;
+    let database = if options.through_pooler { &pooler.endpoint } else { &postgres.endpoint };
+    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    let mut settings = HashMap::from([
+        ("ENVIRONMENT", "local".to_owned()),
+        ("RUST_LOG", log_filter),
+        ("DATABASE_URL", database.url(&postgres.app, DATABASE)),
+        ("DATABASE_CA_FILE", database.authority.display().to_string()),
+        ("SUPABASE_JWT_SECRET", secrets.jwt.clone()),
+        ("JWT_ISSUER", ISSUER.to_owned()),
+        ("JWT_AUDIENCE", "authenticated".to_owned()),
+        ("STRIPE_API_BASE", stripe.api_base.clone()),
+        ("STRIPE_SECRET_KEY", stripe.secret_key.clone()),
+        ("STRIPE_WEBHOOK_SECRET", stripe.webhook_secret.clone()),
+        ("CRON_SECRET", secrets.cron.clone()),
+        ("ADMIN_TOKEN", secrets.admin.clone()),
+        ("CORS_ALLOW_ORIGINS", FRONTEND_ORIGIN.to_owned()),
+        ("RUN_JOBS_BEAT_MS", JOBS_BEAT_MS.to_owned()),
+    ]);
+    if let Some(ministack) = ministack {
+        settings.extend([
+            ("GUARD_TABLE", GUARD_TABLE.to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ENDPOINT_URL", ministack.url.clone()),
+            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ]);
+    }
+    if !options.rate_limits {
+        settings.extend(
+            ["RATE_LIMIT_PER_CALLER", "RATE_LIMIT_PER_ADDRESS"].map(|name| (name, NO_RATE_LIMIT.to_owned())),
+        );
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,124 @@
+//! `target/local/stack.json`: what a person or a program needs to use the running stack.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::local_stack::{DATABASE, Servers};
+use crate::paths;
+use crate::seed::{Gear, Seed, Users};
+use crate::settings::Secrets;
+use crate::stripe::Stripe;
+use crate::tokens::token;
+
+/// The content of stack.json.
+#[derive(Clone, Debug, Serialize)]
+pub struct StackFile {
+    /// The front, which serves the routes of the template.
+    pub base_url: String,
+    /// Each function's own URL.
+    pub functions: BTreeMap<String, String>,
+    /// The database as the functions log in to it.
+    pub database_url: String,
+    /// The database as its superuser.
+    pub admin_database_url: String,
+    /// The database as the functions log in, through PgBouncer in transaction mode.
+    pub pooler_url: String,
+    /// The HS256 secret of users' tokens.
+    pub jwt_secret: String,
+    /// Stripe, or the stand-in for it.
+    pub stripe_api_base: String,
+    /// Signs Stripe's webhooks.
+    pub stripe_webhook_secret: String,
+    /// Opens scheduled functions over HTTP.
+    pub cron_secret: String,
+    /// Opens what operators see.
+    pub admin_token: String,
+    /// The shop that takes payment at once.
+    pub provider_id: Uuid,
+    /// What the shop rents out.
+    pub gear: Vec<Gear>,
+    /// The provider that authorises first and captures when it confirms.
+    pub manual_provider_id: Uuid,
+    /// What that provider rents out.
+    pub manual_gear: Vec<Gear>,
+    /// Who may sign in.
+    pub users: StackUsers,
+}
+
+/// The seeded users.
+#[derive(Clone, Debug, Serialize)]
+pub struct StackUsers {
+    /// Somebody who rents.
+    pub customer: StackUser,
+    /// Somebody else who rents.
+    pub other_customer: StackUser,
+    /// Works for the shop.
+    pub staff: StackUser,
+    /// Owns the shop and the provider with manual capture.
+    pub owner: StackUser,
+    /// Owns a third provider.
+    pub other_provider_owner: StackUser,
+}
+
+/// A user and a token that lasts a day.
+#[derive(Clone, Debug, Serialize)]
+pub struct StackUser {
+    /// The `sub` of the token.
+    pub id: Uuid,
+    /// For the `Authorization: Bearer` header.
+    pub token: String,
+}
+
+impl StackUsers {
+    fn sign_in(users: &Users, jwt_secret: &str) -> Result<Self> {
+        let user = |id: Uuid, name: &str| {
+            anyhow::Ok(StackUser { id, token: token(jwt_secret, id, &format!("{name}@example.com"))? })
+        };
+        Ok(Self {
+            customer: user(users.customer, "customer")?,
+            other_customer: user(users.other_customer, "other.customer")?,
+            staff: user(users.staff, "staff")?,
+            owner: user(users.owner, "owner")?,
+            other_provider_owner: user(users.other_provider_owner, "other.provider.owner")?,
+        })
+    }
+}
+
+impl StackFile {
+    /// Everything but the addresses of the functions.
+    pub(crate) fn describe(servers: &Servers, stripe: &Stripe, secrets: Secrets, seed: Seed) -> Result<Self> {
+        let Servers { postgres, pooler, .. } = servers;
+        Ok(Self {
+            base_url: String::new(),
+            functions: BTreeMap::new(),
+            database_url: postgres.endpoint.url(&postgres.app, DATABASE),
+            admin_database_url: postgres.endpoint.url(&postgres.admin, DATABASE),
+            pooler_url: pooler.endpoint.url(&postgres.app, DATABASE),
+            stripe_api_base: stripe.api_base.clone(),
+            stripe_webhook_secret: stripe.webhook_secret.clone(),
+            provider_id: seed.provider.id,
+            gear: seed.provider.gear,
+            manual_provider_id: seed.manual_provider.id,
+            manual_gear: seed.manual_provider.gear,
+            users: StackUsers::sign_in(&seed.users, &secrets.jwt)?,
+            jwt_secret: secrets.jwt,
+            cron_secret: secrets.cron,
+            admin_token: secrets.admin,
+        })
+    }
+
+    /// Writes it for its owner's eyes and returns where.
+    pub fn write(&self) -> Result<PathBuf> {
+        let file = paths::local().join("stack.json");
+        let text = serde_json::to_string_pretty(self)?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,45 @@
+//! Stripe: the stand-in, or Stripe itself in test mode when the developer's key is set.
+
+use anyhow::Result;
+use stripe_stand_in::StandIn;
+
+use crate::secret::random_secret;
+
+/// What the functions take for Stripe.
+pub(crate) struct Stripe {
+    pub(crate) api_base: String,
+    pub(crate) secret_key: String,
+    pub(crate) webhook_secret: String,
+    _stand_in: Option<StandIn>,
+}
+
+impl Stripe {
+    /// Stripe itself with `STRIPE_SECRET_KEY=sk_test_…`, else a stand-in that sends its webhooks to the URL.
+    pub(crate) async fn start(port: Option<u16>, webhook_url: &str) -> Result<Self> {
+        match std::env::var("STRIPE_SECRET_KEY") {
+            Ok(key) if key.starts_with("sk_test_") => Ok(Self::in_test_mode(key, webhook_url)),
+            _ => Self::stand_in(port, webhook_url).await,
+        }
+    }
+
+    fn in_test_mode(secret_key: String, webhook_url: &str) -> Self {
+        let webhook_secret = std::env::var("STRIPE_WEBHOOK_SECRET").unwrap_or_else(|_| {
+            eprintln!("  STRIPE_WEBHOOK_SECRET is not set: Stripe's webhooks will be refused. For one, run:");
+            eprintln!("    stripe listen --forward-to {webhook_url}");
+            format!("whsec_{}", random_secret())
+        });
+        Self { api_base: "https://api.stripe.com".to_owned(), secret_key, webhook_secret, _stand_in: None }
+    }
+
+    async fn stand_in(port: Option<u16>, webhook_url: &str) -> Result<Self> {
+        let stand_in = StandIn::start(port).await?;
+        let webhook_secret = format!("whsec_{}", random_secret());
+        stand_in.admin().set_webhook_endpoint(webhook_url, &webhook_secret).await?;
+        Ok(Self {
+            api_base: stand_in.base_url().to_owned(),
+            secret_key: format!("sk_test_{}", random_secret()),
+            webhook_secret,
+            _stand_in: Some(stand_in),
+        })
+    }
+}
