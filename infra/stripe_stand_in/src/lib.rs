@@ -1,1 +1,108 @@
-//! stripe_stand_in
+//! A stand-in for Stripe's HTTP API, for tests and local runs: payment intents, charges, refunds, disputes and events,
+//! with state, idempotency keys, Stripe's checks and errors, and signed webhooks that are tried again.
+//!
+//! Official clients drive it unchanged. Under `/_admin/` it does what cardholders and banks would do, and fails when
+//! told to; [`Admin`] is the typed way to say so.
+//!
+//! Where it is simpler than Stripe: one account and only cards; parameters of other features are refused as unknown;
+//! a released authorisation shows as a refunded charge without a refund object; balances and fees do not exist.
+
+// `json!` of a whole charge needs it.
+#![recursion_limit = "256"]
+
+mod admin;
+mod admin_client;
+mod amounts;
+mod answer;
+mod api_error;
+mod call;
+mod charges;
+mod confirmation;
+mod delivery;
+mod disputes;
+mod events;
+mod expand;
+mod faults;
+mod form;
+mod idempotency;
+mod lists;
+mod operations;
+mod params;
+mod payment_intents;
+mod payment_methods;
+mod protocol;
+mod refunds;
+mod request_log;
+mod server;
+mod state;
+mod table;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+pub use admin::Outcome;
+pub use admin_client::Admin;
+pub use delivery::signature;
+pub use events::API_VERSION;
+pub use protocol::{
+    Delivery, EventAction, EventFault, Fault, FaultKind, LoggedRequest, RequestMatch, StatusFault, Switches,
+    WebhookEndpoint,
+};
+
+/// A running stand-in on 127.0.0.1; it stops when dropped.
+#[derive(Debug)]
+pub struct StandIn {
+    base_url: String,
+    admin: Admin,
+    /// Dropping it closes idle connections too, so that a stopped stand-in does not go on answering.
+    _shutdown: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+    courier: JoinHandle<()>,
+}
+
+impl StandIn {
+    /// Starts a stand-in, on a free port unless one is given.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn start(port: Option<u16>) -> anyhow::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+        let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let (outbox, events) = mpsc::unbounded_channel();
+        let shared = Arc::new(server::Shared::new(state::State::new(outbox)));
+        let courier = tokio::spawn(delivery::run(Arc::clone(&shared), events));
+        let router = admin::routes().fallback(server::handle).with_state(shared);
+        let (shutdown, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error means that the sender is gone, which is the signal.
+            let _ = stopped.await;
+        });
+        let server = tokio::spawn(serving.into_future());
+        Ok(Self { admin: Admin::new(&base_url), base_url, _shutdown: shutdown, server, courier })
+    }
+
+    /// What to set as the API's base: `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The admin API.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        self.admin.clone()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.courier.abort();
+    }
+}

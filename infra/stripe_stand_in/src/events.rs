@@ -1,0 +1,129 @@
+//! Events: what happened, kept and delivered. <https://docs.stripe.com/api/events>
+
+use serde_json::{Value, json};
+
+use crate::api_error::ApiError;
+use crate::delivery::Dispatch;
+use crate::lists;
+use crate::params::{Kind, Params, Rule, optional};
+use crate::state::{Cause, State, new_id, now};
+use crate::table::Record;
+
+/// The account's version of the API, in which events are rendered.
+pub const API_VERSION: &str = "2022-11-15";
+
+const LIST: &[Rule] = &[
+    lists::LIMIT,
+    lists::STARTING_AFTER,
+    lists::ENDING_BEFORE,
+    lists::CREATED,
+    lists::EXPAND,
+    optional("delivery_success", Kind::Boolean),
+    optional("type", Kind::Text(5000)),
+    optional("types", Kind::TextList),
+];
+
+/// Something that happened to an object, which is kept as it was then.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    id: String,
+    pub(crate) event_type: String,
+    object: Value,
+    previous_attributes: Option<Value>,
+    cause: Option<Cause>,
+    /// Whether the receiver still has to take it.
+    pub(crate) pending: bool,
+    created: i64,
+}
+
+impl Record for Event {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl Event {
+    pub(crate) fn object_id(&self) -> Option<String> {
+        self.object.get("id").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    pub(crate) fn render(&self) -> Value {
+        let mut data = json!({ "object": self.object });
+        if let (Some(before), Some(members)) = (&self.previous_attributes, data.as_object_mut()) {
+            members.insert("previous_attributes".to_owned(), before.clone());
+        }
+        json!({
+            "id": self.id, "object": "event", "api_version": API_VERSION, "created": self.created, "data": data,
+            "livemode": false, "pending_webhooks": i32::from(self.pending),
+            "request": {
+                "id": self.cause.as_ref().map(|cause| &cause.request_id),
+                "idempotency_key": self.cause.as_ref().and_then(|cause| cause.idempotency_key.as_ref()),
+            },
+            "type": self.event_type,
+        })
+    }
+
+    fn has_type(&self, pattern: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some(beginning) => self.event_type.starts_with(beginning),
+            None => self.event_type == pattern,
+        }
+    }
+}
+
+impl State {
+    /// Records that something happened, and has it delivered.
+    pub(crate) fn emit(&mut self, event_type: &str, object: Value) {
+        self.record_event(event_type, object, None);
+    }
+
+    /// The same for a change, with what the changed members were before.
+    pub(crate) fn emit_change(&mut self, event_type: &str, object: Value, before: Value) {
+        self.record_event(event_type, object, Some(before));
+    }
+
+    fn record_event(&mut self, event_type: &str, object: Value, previous_attributes: Option<Value>) {
+        let event = Event {
+            id: new_id("evt"),
+            event_type: event_type.to_owned(),
+            object,
+            previous_attributes,
+            cause: self.cause.clone(),
+            pending: self.webhook_endpoint.is_some(),
+            created: now(),
+        };
+        // The receiver of this channel lives as long as the server; when it is gone, nobody wants events.
+        let _ = self.outbox.send(Dispatch::happened(&event.id));
+        self.events.insert(event);
+    }
+}
+
+pub(crate) fn retrieve(state: &State, params: &Params, id: &str) -> Result<Value, ApiError> {
+    params.check(&[lists::EXPAND])?;
+    state.events.get(id).map(Event::render).ok_or_else(|| ApiError::not_found("event", id, "id"))
+}
+
+pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
+    params.check(LIST)?;
+    let (one, many) = (params.text("type"), params.list("types"));
+    let delivered = params.boolean("delivery_success");
+    let passes = |event: &Event| {
+        one.is_none_or(|pattern| event.has_type(pattern))
+            && many.as_ref().is_none_or(|types| types.iter().any(|pattern| event.has_type(pattern)))
+            && delivered.is_none_or(|delivered| delivered != event.pending)
+    };
+    lists::page(&state.events, params, "/v1/events", passes, Event::render)
+}
+
+/// Delivers an event once more, whatever happened to it before.
+pub(crate) fn resend(state: &mut State, id: &str) -> Result<Value, ApiError> {
+    let event = state.events.get_mut(id).ok_or_else(|| ApiError::not_found("event", id, "id"))?;
+    event.pending = true;
+    let rendered = event.render();
+    let _ = state.outbox.send(Dispatch::resent(id));
+    Ok(rendered)
+}
