@@ -159,6 +159,7 @@ declare
     v_found bigint;
     v_customer_id uuid;
     v_now timestamptz;
+    v_reservation public.reservations;
 begin
     select * into v_provider from public.providers p where p.id = p_provider_id;
     if not found then
@@ -195,11 +196,12 @@ begin
         values (p_provider_id, p_walk_in ->> 'name', p_walk_in ->> 'email', p_walk_in ->> 'phone')
         returning id into v_customer_id;
     end if;
-    outcome := 'reserved';
-    answer := kitloop.reservation_answer(kitloop.write_hold(
+    v_reservation := kitloop.write_hold(
         v_provider, v_customer_id, p_gear_ids, p_quantities, p_start, p_end, v_now, p_notes, p_user_id,
         case when v_is_staff then p_amount_total_minor end
-    ));
+    );
+    outcome := 'reserved';
+    answer := kitloop.reservation_answer(v_reservation);
 end
 $$;
 

@@ -1,8 +1,8 @@
 -- What Stripe says of a payment intent becomes what holds here: the one place where money moves a reservation.
 --
 -- The webhook, the customer's "I have paid", the jobs and the reconciliation all come through apply_payment_intent with
--- a fact: {payment_intent_id, status, amount_minor, amount_received_minor, currency, capture_method, reservation_id,
--- provider_id, at}. Facts count, not their order (https://docs.stripe.com/webhooks#event-ordering).
+-- a fact: {payment_intent_id, status, amount_minor, amount_received_minor, currency, capture_method,
+-- capture_before, reservation_id, provider_id, at}. Facts count, not their order (https://docs.stripe.com/webhooks#event-ordering).
 
 -- How far a payment has come; news of a lower rank is stale.
 create function kitloop.payment_rank(p_status text) returns integer
@@ -174,6 +174,7 @@ language sql set search_path = '' as $$
             when 'requires_capture' then clock_timestamp()
             else p.authorized_at
         end,
+        capture_before = coalesce((p_fact ->> 'capture_before')::timestamptz, p.capture_before),
         claimed_until = null,
         updated_at = clock_timestamp()
     where p.id = p_payment_id

@@ -58,7 +58,13 @@ pub struct InvalidField {
 impl Refusal {
     /// A refusal with a sentence for a person.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), invalid_fields: Vec::new(), retry_after: None, details: serde_json::Map::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            invalid_fields: Vec::new(),
+            retry_after: None,
+            details: serde_json::Map::new(),
+        }
     }
 
     /// The same refusal, naming the fields that are wrong.

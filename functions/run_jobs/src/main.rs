@@ -1,2 +1,12 @@
-//! Boots and runs `run_jobs`.
-fn main() {}
+//! The worker: cancels, captures and refunds at Stripe.
+
+mod handler;
+
+use kitloop::boot::{self, BootError};
+use kitloop::config::Needs;
+
+#[tokio::main]
+async fn main() -> Result<(), BootError> {
+    let app = boot::start("run_jobs", Needs::SCHEDULE_AND_STRIPE).await?;
+    boot::serve_events(app, handler::handle).await
+}

@@ -1,1 +1,24 @@
-//! app
+//! The use cases: one file each, saying in which order the parts are called.
+//!
+//! What a use case decides about stock, state or money, it leaves to one SQL operation. Those that talk to Stripe are
+//! SQL (claims, says what to do) → Stripe → SQL (records), with nothing locked in between.
+
+pub mod confirm;
+pub mod expire;
+pub mod jobs;
+pub mod pay;
+pub mod ready;
+pub mod reserve;
+pub mod webhook;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What is kept of an invocation for the SQL call that records what Stripe said.
+const TIME_TO_RECORD: Duration = Duration::from_secs(4);
+
+/// When the calls to Stripe of an invocation have to be over.
+fn stripe_deadline(deadline: Instant) -> Instant {
+    deadline.checked_sub(TIME_TO_RECORD).unwrap_or(deadline)
+}

@@ -1,5 +1,7 @@
 //! The guard's table and the AWS account it is in.
 
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
 
 use super::reader::Reader;
@@ -9,6 +11,8 @@ use super::reader::Reader;
 pub struct GuardConfig {
     /// `GUARD_TABLE` and how to reach it. None: the guard is off.
     pub table: Option<(String, AwsConfig)>,
+    /// For one statement, connecting and a second try included. What takes longer is worth less than the wait.
+    pub timeout: Duration,
     /// `RATE_LIMIT_PER_CALLER`: requests a minute and function. None: the endpoint's own limit.
     pub rate_limit_per_caller: Option<u32>,
     /// `RATE_LIMIT_PER_ADDRESS`: requests a minute and function. None: the endpoint's own limit.
@@ -27,10 +31,13 @@ pub struct AwsConfig {
     pub credentials: Credentials,
 }
 
+const GUARD_TIMEOUT: Duration = Duration::from_millis(300);
+
 pub(super) fn guard(reader: &mut Reader<'_>) -> GuardConfig {
     let table = reader.text("GUARD_TABLE");
     GuardConfig {
         table: table.and_then(|table| Some((table, aws(reader)?))),
+        timeout: GUARD_TIMEOUT,
         rate_limit_per_caller: limit(reader, "RATE_LIMIT_PER_CALLER"),
         rate_limit_per_address: limit(reader, "RATE_LIMIT_PER_ADDRESS"),
     }

@@ -1,1 +1,29 @@
-//! db
+//! PostgreSQL: one connection per sandbox, and one function here per SQL operation.
+//!
+//! Every call is one statement, one round trip, one transaction; what is decided is decided in the SQL function of the
+//! same name (schema `kitloop`, folder `migrations/`). Only `query_typed` and its kin are used, since they alone work
+//! behind a transaction pooler.
+
+mod connection;
+mod error;
+mod events;
+mod jobs;
+mod payments;
+mod readiness;
+mod reservations;
+mod row;
+mod schedules;
+
+pub use connection::Db;
+pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
+pub use jobs::{FinishedJob, JobRetry, beat, claim_job, finish_job, retry_job};
+pub use payments::{
+    PaymentStep, SettledPayment, StartedPayment, record_payment_intent, release_payment_claim,
+    settle_payment_intent, start_payment,
+};
+pub use readiness::{Readiness, readiness};
+pub use reservations::{
+    Confirmation, ConfirmationRequest, ReserveRequest, Reserved, ReservedLine, confirm_reservation,
+    reserve_gear,
+};
+pub use schedules::{ExpiredHolds, expire_holds, finish_cron_run, start_cron_run};

@@ -1,1 +1,39 @@
-//! domain
+//! What the business talks about, as types that cannot hold an invalid state. No I/O, and no use of other modules.
+
+mod actor;
+mod ids;
+mod job;
+mod payment;
+mod period;
+mod reservation;
+
+pub use actor::Actor;
+pub use ids::{GearId, JobId, PaymentId, ProviderId, ReservationId};
+pub use job::{ClaimedJob, JobKind};
+pub use payment::{ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+pub use period::{MAX_PERIOD, Period, PeriodError};
+pub use reservation::{Booking, BookingLine, ConfirmationAction, Contact, ReservationStatus};
+
+/// Declares an enum whose variants have one spelling in Rust, SQL and JSON.
+macro_rules! text_enum {
+    ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
+
+        impl $name {
+            /// As SQL and JSON spell it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The variant of that spelling.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+use text_enum;

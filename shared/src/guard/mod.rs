@@ -12,6 +12,8 @@ mod table;
 pub use self::claim::{Claim, Lease};
 pub use self::limit::{KeyKind, Verdict, Window};
 
+use tokio::time::Instant;
+
 use self::breaker::Breaker;
 use self::table::Table;
 use crate::config::GuardConfig;
@@ -28,7 +30,7 @@ impl Guard {
     /// Cheap: nothing is connected before the first use.
     #[must_use]
     pub fn new(config: &GuardConfig, network: &Network) -> Self {
-        let table = config.table.as_ref().map(|(name, aws)| Table::new(name, aws, network));
+        let table = config.table.as_ref().map(|(name, aws)| Table::new(name, aws, config.timeout, network));
         Self { table, breaker: Breaker::default() }
     }
 
@@ -48,12 +50,12 @@ impl Guard {
 
     /// The table, unless there is none or it just failed: after a failure requests do not pay the timeout one by one.
     fn table(&self) -> Option<&Table> {
-        self.table.as_ref().filter(|_| self.breaker.is_closed())
+        self.table.as_ref().filter(|_| self.breaker.is_closed(Instant::now()))
     }
 
     /// Notes that the table failed `function`, which goes on without it.
     fn opened(&self, function: &str, error: &str) {
-        self.breaker.open();
+        self.breaker.open(Instant::now());
         tracing::warn!(guarded = function, error, "guard.unavailable");
         metrics::guard_open(function);
     }

@@ -7,15 +7,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
 use super::connector::Connector;
 use crate::config::AwsConfig;
 use crate::network::Network;
 
-/// For one statement, connecting and a second try included. What takes longer is worth less than the wait.
-const TIMEOUT: Duration = Duration::from_millis(300);
 /// DynamoDB deletes late anyway; this keeps an item readable for a while after it is over.
 const TTL_SLACK_SECONDS: u64 = 300;
 
@@ -40,11 +38,12 @@ pub(super) enum ClaimFailure {
 pub(super) struct Table {
     client: Client,
     name: String,
+    timeout: Duration,
 }
 
 impl Table {
     /// Built by hand rather than by `aws-config`, whose chain of credential sources costs start-up time and size.
-    pub(super) fn new(name: &str, aws: &AwsConfig, network: &Network) -> Self {
+    pub(super) fn new(name: &str, aws: &AwsConfig, timeout: Duration, network: &Network) -> Self {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region.clone()))
@@ -56,7 +55,7 @@ impl Table {
                 RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(10)),
             );
         config.set_endpoint_url(aws.endpoint_url.clone());
-        Self { client: Client::from_conf(config.build()), name: name.to_owned() }
+        Self { client: Client::from_conf(config.build()), name: name.to_owned(), timeout }
     }
 
     /// Counts one hit, at most `limit`, and returns how many there are now.
@@ -73,7 +72,7 @@ impl Table {
             .expression_attribute_values(":limit", number(limit.into()))
             .expression_attribute_values(":ttl", number(ends.saturating_add(TTL_SLACK_SECONDS)))
             .return_values(ReturnValue::UpdatedNew);
-        let output = within(update.send()).await?;
+        let output = self.within(update.send()).await?;
         let hits = read_number(output.attributes(), "hits").and_then(|hits| hits.try_into().ok());
         hits.ok_or_else(|| Failure::Unavailable("the answer has no hits".to_owned()))
     }
@@ -100,7 +99,7 @@ impl Table {
             // A second try of ours must find its own first one, whose answer was lost.
             .expression_attribute_values(":owner", AttributeValue::S(owner.to_owned()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match tokio::time::timeout(TIMEOUT, put.send()).await {
+        match tokio::time::timeout(self.timeout, put.send()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(claim_failure(&error)),
             Err(_) => Err(ClaimFailure::Unavailable("timeout".to_owned())),
@@ -117,33 +116,36 @@ impl Table {
             .condition_expression("#owner = :owner")
             .expression_attribute_names("#owner", "owner")
             .expression_attribute_values(":owner", AttributeValue::S(owner.to_owned()));
-        within(delete.send()).await.map(|_| ())
+        self.within(delete.send()).await.map(|_| ())
     }
 
     /// Reads an item that is not there: succeeds if the table answers.
     pub(super) async fn probe(&self) -> Result<(), Failure> {
         let get =
             self.client.get_item().table_name(&self.name).key("pk", AttributeValue::S("probe".to_owned()));
-        within(get.send()).await.map(|_| ())
+        self.within(get.send()).await.map(|_| ())
     }
-}
 
-/// Waits for a statement no longer than [`TIMEOUT`].
-async fn within<T, E, R>(statement: impl Future<Output = Result<T, SdkError<E, R>>>) -> Result<T, Failure>
-where
-    E: std::error::Error + 'static + aws_sdk_dynamodb::error::ProvideErrorMetadata,
-    R: std::fmt::Debug + 'static,
-{
-    match tokio::time::timeout(TIMEOUT, statement).await {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(failure(&error)),
-        Err(_) => Err(Failure::Unavailable("timeout".to_owned())),
+    /// Waits for a statement no longer than the guard is worth.
+    async fn within<T, E, R>(
+        &self,
+        statement: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, Failure>
+    where
+        E: std::error::Error + 'static + ProvideErrorMetadata,
+        R: std::fmt::Debug + 'static,
+    {
+        match tokio::time::timeout(self.timeout, statement).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(Failure::Unavailable("timeout".to_owned())),
+        }
     }
 }
 
 fn failure<E, R>(error: &SdkError<E, R>) -> Failure
 where
-    E: std::error::Error + 'static + aws_sdk_dynamodb::error::ProvideErrorMetadata,
+    E: std::error::Error + 'static + ProvideErrorMetadata,
     R: std::fmt::Debug + 'static,
 {
     let code = error.as_service_error().and_then(|error| error.code());

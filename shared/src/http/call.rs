@@ -1,6 +1,6 @@
 //! One request, as the use cases see it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ::http::{HeaderMap, Method};
 use lambda_http::request::RequestContext;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::fields::Fields;
-use super::{idempotency, json};
+use super::{deadline, idempotency, json};
 use crate::error::{Code, Error, Refusal};
 use crate::telemetry::correlation::{self, CorrelationId};
 
@@ -29,7 +29,7 @@ pub struct Call {
 impl Call {
     /// `timeout` is the deadline where the event brings none.
     pub(super) fn new(request: Request, timeout: Duration) -> Self {
-        let deadline = Instant::now() + remaining(&request, SystemTime::now()).unwrap_or(timeout);
+        let deadline = deadline::of(request.lambda_context_ref(), timeout);
         let source_address = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
             _ => None,
@@ -124,12 +124,6 @@ impl Call {
     }
 }
 
-/// The time until the runtime's deadline; none if it is past on arrival, as local runtimes send it.
-fn remaining(request: &Request, now: SystemTime) -> Option<Duration> {
-    let deadline = request.lambda_context_ref()?.deadline();
-    deadline.duration_since(now).ok().filter(|remaining| !remaining.is_zero())
-}
-
 /// `application/json` or `application/…+json`, in UTF-8 if it names a character set.
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -164,19 +158,6 @@ mod tests {
         {
             assert!(!is_json(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_deadline_in_the_past_does_not_count() {
-        let mut context = lambda_http::Context::default();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        for (deadline, expected) in [(0, None), (1_000_000, None), (1_004_000, Some(Duration::from_secs(4)))]
-        {
-            context.deadline = deadline;
-            let request = Request::default().with_lambda_context(context.clone());
-            assert_eq!(remaining(&request, now), expected);
-        }
-        assert_eq!(remaining(&Request::default(), now), None);
     }
 
     #[test]

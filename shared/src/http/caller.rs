@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::{Actor, Contact};
+
 /// A person with a verified token. What they may do at a provider stands in the database, never here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -24,6 +26,18 @@ impl Caller {
     #[must_use]
     pub fn key(&self) -> String {
         format!("user:{}", self.user_id)
+    }
+
+    /// The caller, as operations want to know them.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { user_id: self.user_id, is_admin: self.is_admin }
+    }
+
+    /// How to reach the caller.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        Contact { name: self.name.clone(), email: self.email.clone(), phone: self.phone.clone() }
     }
 }
 

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 
 /// The HTTP request in an event; none if it came through IAM (EventBridge, direct invocation), which has been
-/// authorised by AWS and has no `requestContext.http`.
+/// authorised by AWS and has no `requestContext`.
 ///
 /// # Errors
-/// [`Error::Internal`] if the event has a `requestContext.http` and still is not the payload of an HTTP API.
+/// [`Error::Internal`] if the event has a `requestContext` and is not the payload of an HTTP API.
 pub fn from_event(event: &LambdaEvent<Value>) -> Result<Option<Request>, Error> {
-    if event.payload.pointer("/requestContext/http").is_none() {
+    // Whatever has a request context came from outside; a kind that is not known here must not pass as a schedule.
+    if event.payload.get("requestContext").is_none() {
         return Ok(None);
     }
     serde_json::from_value(event.payload.clone())
@@ -54,16 +55,25 @@ mod tests {
     #[test]
     fn an_event_without_an_http_context_is_not_a_request() {
         let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
-        for payload in [schedule, json!({}), json!(null), json!({"requestContext": {}})] {
+        for payload in [schedule, json!({}), json!(null)] {
             let event = LambdaEvent::new(payload, lambda_http::Context::default());
             assert!(from_event(&event).unwrap().is_none());
         }
     }
 
     #[test]
+    fn a_request_of_an_unknown_kind_does_not_pass_as_a_schedule() {
+        let rest_api = json!({"resource": "/", "httpMethod": "POST", "requestContext": {"stage": "dev"}});
+        for payload in [rest_api, json!({"requestContext": {}}), json!({"requestContext": null})] {
+            assert!(from_event(&LambdaEvent::new(payload, lambda_http::Context::default())).is_err());
+        }
+    }
+
+    #[test]
     fn an_http_event_becomes_a_request_with_the_invocations_context() {
-        let payload = super::super::tests::event("POST", &[("authorization", "Bearer x")], "{}");
-        let context = lambda_http::Context { request_id: "r-1".into(), ..Default::default() };
+        let payload = crate::http::tests::event("POST", &[("authorization", "Bearer x")], "{}");
+        let mut context = lambda_http::Context::default();
+        context.request_id = "r-1".into();
         let request = from_event(&LambdaEvent::new(payload, context)).unwrap().unwrap();
         assert_eq!(request.method(), "POST");
         assert_eq!(request.headers()["authorization"], "Bearer x");

@@ -7,6 +7,7 @@ mod call;
 mod caller;
 mod cors;
 mod cron;
+pub mod deadline;
 mod endpoint;
 mod event;
 mod fields;

@@ -145,7 +145,12 @@ mod tests {
     use super::*;
 
     fn settings(caller: Option<u32>, address: Option<u32>) -> GuardConfig {
-        GuardConfig { table: None, rate_limit_per_caller: caller, rate_limit_per_address: address }
+        GuardConfig {
+            table: None,
+            timeout: Duration::ZERO,
+            rate_limit_per_caller: caller,
+            rate_limit_per_address: address,
+        }
     }
 
     #[test]

@@ -1,1 +1,245 @@
+//! The steps before a use case, run over events as the HTTP API sends them.
 
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+
+use super::tokens::tests::{CURRENT, ISSUER, claims, signed};
+use super::*;
+use crate::boot::App;
+use crate::config::{Config, Needs};
+use crate::error::{Code, Error, Refusal};
+use crate::telemetry::testing::Recorder;
+
+const ENDPOINT: Endpoint = Endpoint {
+    name: "reserve_gear",
+    methods: &["POST"],
+    origins: Origins::Authenticated,
+    body_limit: JSON_BODY_LIMIT,
+    caller: CallerRule::Required,
+    rate_limit: RateLimit::STANDARD,
+};
+
+/// An event of payload format 2.0.
+pub(super) fn event(method: &str, headers: &[(&str, &str)], body: &str) -> Value {
+    let headers: serde_json::Map<String, Value> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/reserve_gear", "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "api", "domainName": "api.example", "domainPrefix": "api",
+            "http": {
+                "method": method, "path": "/reserve_gear", "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1", "userAgent": "test",
+            },
+            "requestId": "id", "routeKey": "$default", "stage": "$default",
+            "time": "21/Nov/2026:05:00:00 +0000", "timeEpoch": 0,
+        },
+        "body": body, "isBase64Encoded": false,
+    })
+}
+
+fn request(method: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    lambda_http::request::from_str(&event(method, headers, body).to_string()).unwrap()
+}
+
+fn app() -> App {
+    let settings = |name: &str| match name {
+        "DATABASE_URL" => Some("postgres://kitloop_app@127.0.0.1:1/kitloop".to_owned()),
+        "SUPABASE_JWT_SECRET" => Some(CURRENT.to_owned()),
+        "JWT_ISSUER" => Some(ISSUER.to_owned()),
+        "AUTH_ORIGIN_ALLOWLIST" => Some("https://app.example".to_owned()),
+        "CRON_SECRET" => Some("tick".to_owned()),
+        _ => None,
+    };
+    let needs = Needs { tokens: true, cron: true, ..Needs::DATABASE };
+    App::new(Config::from_lookup(needs, &settings).unwrap()).unwrap()
+}
+
+/// Echoes what a use case can see.
+async fn echo(_: &App, call: &Call) -> Result<Answer, Error> {
+    let fields = call.json()?;
+    Answer::created(
+        json!({"caller": call.caller()?.user_id, "address": call.source_address(), "hash": fields.hash()}),
+    )
+}
+
+async fn answered(endpoint: &Endpoint, request: Request) -> Response<Body> {
+    answer(&app(), endpoint, request, echo).await
+}
+
+fn body(response: &Response<Body>) -> Value {
+    serde_json::from_slice(response.body().as_ref()).unwrap_or_default()
+}
+
+fn token() -> String {
+    signed(&claims(), CURRENT)
+}
+
+#[tokio::test]
+async fn a_good_request_reaches_the_use_case() {
+    let token = token();
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+        ("x-correlation-id", "abc-1"),
+    ];
+    let response = answered(&ENDPOINT, request("POST", &headers, "{}")).await;
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.headers()["x-correlation-id"], "abc-1");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(body(&response)["address"], "192.0.2.1");
+}
+
+#[tokio::test]
+async fn bad_bodies_are_told_apart() {
+    let token = token();
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+    for (content_type, text, status, code) in [
+        ("application/json", "{", 400, "malformed_body"),
+        ("application/json", "", 400, "malformed_body"),
+        ("application/json", "[1]", 400, "malformed_body"),
+        ("application/json", r#"{"a":1,"a":2}"#, 400, "malformed_body"),
+        ("application/json", deep.as_str(), 400, "malformed_body"),
+        ("text/plain", "{}", 415, "unsupported_media_type"),
+        ("application/x-www-form-urlencoded", "a=1", 415, "unsupported_media_type"),
+    ] {
+        let headers = [("authorization", token.as_str()), ("content-type", content_type)];
+        let response = answered(&ENDPOINT, request("POST", &headers, text)).await;
+        assert_eq!(response.status(), status, "{text}");
+        assert_eq!(body(&response)["error"], code);
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_before_anybody_is_asked_for_a_token() {
+    let text = format!("{{\"notes\":\"{}\"}}", "x".repeat(JSON_BODY_LIMIT));
+    let response = answered(&ENDPOINT, request("POST", &[("content-type", "application/json")], &text)).await;
+    assert_eq!(response.status(), 413);
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_utf_8_are_malformed() {
+    let token = token();
+    let mut event =
+        event("POST", &[("authorization", &token), ("content-type", "application/json")], "eyJhIjoi/yJ9");
+    event["isBase64Encoded"] = true.into();
+    let response = answered(&ENDPOINT, lambda_http::request::from_str(&event.to_string()).unwrap()).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(body(&response)["error"], "malformed_body");
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_to_log_in() {
+    let response = answered(&ENDPOINT, request("POST", &[("content-type", "application/json")], "{}")).await;
+    assert_eq!(response.status(), 401);
+    assert!(response.headers().contains_key("www-authenticate"));
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+}
+
+#[tokio::test]
+async fn another_method_is_told_which_ones_there_are() {
+    let response = answered(&ENDPOINT, request("GET", &[], "")).await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "POST, OPTIONS");
+}
+
+#[tokio::test]
+async fn a_preflight_from_an_allowed_origin_needs_no_token() {
+    let headers = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
+    let response = answered(&ENDPOINT, request("OPTIONS", &headers, "")).await;
+    assert_eq!(response.status(), 204);
+    assert!(matches!(response.body(), Body::Empty));
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert_eq!(response.headers()["access-control-allow-methods"], "POST");
+    assert_eq!(response.headers()["vary"], "origin");
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_preflight_or_not() {
+    let token = token();
+    for method in ["OPTIONS", "POST"] {
+        let headers = [("origin", "https://evil.example"), ("authorization", &token)];
+        let response = answered(&ENDPOINT, request(method, &headers, "{}")).await;
+        assert_eq!(response.status(), 403);
+        assert_eq!(body(&response)["error"], "origin_not_allowed");
+        assert!(!response.headers().contains_key("access-control-allow-origin"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_can_read_refusals_too() {
+    let response = answered(&ENDPOINT, request("POST", &[("origin", "https://app.example")], "{}")).await;
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert!(response.headers()["access-control-expose-headers"].to_str().unwrap().contains("retry-after"));
+}
+
+#[tokio::test]
+async fn a_schedules_endpoint_takes_its_secret_and_no_token() {
+    let endpoint = Endpoint { caller: CallerRule::CronSecret, origins: Origins::None, ..ENDPOINT };
+    let token = token();
+    for (authorization, status) in [("Bearer tick", 200), ("Bearer tock", 401), (token.as_str(), 401)] {
+        let request = request("POST", &[("authorization", authorization)], "");
+        let response = answer(&app(), &endpoint, request, async |_, _| Answer::ok(json!({}))).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_request_ends_with_one_line_that_names_no_person() {
+    let (recorder, _guard) = Recorder::start();
+    let token = token();
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+        ("x-correlation-id", "abc"),
+    ];
+    answered(&ENDPOINT, request("POST", &headers, "{}")).await;
+    let lines = recorder.lines();
+    let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "request.answered").collect();
+    assert_eq!(answered.len(), 1);
+    let context = &answered[0]["context"];
+    assert_eq!(context["function"], "reserve_gear");
+    assert_eq!(context["status"], 201);
+    assert_eq!(context["code"], "ok");
+    assert_eq!(context["correlation_id"], "abc");
+    assert!(context["duration_ms"].is_u64());
+    assert_eq!(context["caller"].as_str().unwrap().len(), 32);
+    let log = json!(lines).to_string();
+    for personal in ["ema@example.com", claims()["sub"].as_str().unwrap(), "192.0.2.1", &token] {
+        assert!(!log.contains(personal), "{personal}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_is_logged_once_with_its_cause_and_answered_without() {
+    let (recorder, _guard) = Recorder::start();
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    let failing = async |_: &App, _: &Call| Err(Error::Database("relation does not exist".into()));
+    let response = answer(&app(), &endpoint, request("POST", &[], ""), failing).await;
+    assert_eq!(response.status(), 500);
+    assert!(!body(&response).to_string().contains("does not exist"));
+    let errors: Vec<Value> = recorder.lines().into_iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0]["context"]["error"], "database: relation does not exist");
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_an_error_in_the_log() {
+    let (recorder, _guard) = Recorder::start();
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    let refusing =
+        async |_: &App, _: &Call| Err(Refusal::new(Code::HoldExpired, "The hold has lapsed.").into());
+    let response = answer(&app(), &endpoint, request("POST", &[], ""), refusing).await;
+    assert_eq!(response.status(), 410);
+    assert!(recorder.lines().iter().all(|line| line["level"] != "ERROR"));
+}
+
+#[test]
+fn answering_can_be_spawned() {
+    fn is_send<T: Send>(_: &T) {}
+    let app = app();
+    is_send(&answer(&app, &ENDPOINT, Request::default(), echo));
+}

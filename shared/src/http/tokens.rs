@@ -4,7 +4,7 @@
 
 mod jwks;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use secrecy::ExposeSecret;

@@ -7,6 +7,7 @@
 
 mod client;
 mod event;
+mod facts;
 mod objects;
 mod retry;
 mod signature;

@@ -1,0 +1,56 @@
+//! `POST /create_payment_intent`: parse, start the payment, answer with what the browser needs to confirm it.
+
+use jiff::Timestamp;
+use kitloop::app::pay;
+use kitloop::boot::App;
+use kitloop::domain::ReservationId;
+use kitloop::error::Error;
+use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+use lambda_http::{Body, Request, Response};
+use secrecy::ExposeSecret;
+
+const ENDPOINT: Endpoint = Endpoint {
+    name: "create_payment_intent",
+    methods: &["POST"],
+    origins: Origins::Authenticated,
+    body_limit: JSON_BODY_LIMIT,
+    caller: CallerRule::Required,
+    rate_limit: RateLimit::PAYMENTS,
+};
+
+#[derive(serde::Serialize)]
+struct PaymentAnswer<'a> {
+    reservation_id: ReservationId,
+    payment_intent_id: &'a str,
+    client_secret: &'a str,
+    amount_minor: i64,
+    currency: &'a str,
+    capture_method: &'a str,
+    reserved_until: Timestamp,
+}
+
+/// Answers one request.
+pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
+    http::answer(app, &ENDPOINT, request, create_payment_intent).await
+}
+
+async fn create_payment_intent(app: &App, call: &Call) -> Result<Answer, Error> {
+    let actor = call.caller()?.actor();
+    let mut fields = call.json()?;
+    let reservation_id = fields.uuid("reservation_id");
+    let reservation_id = ReservationId(fields.finish(|| reservation_id)?);
+
+    let payment = pay::start_payment(&app.db, app.stripe()?, actor, reservation_id, call.deadline()).await?;
+    Answer::ok(PaymentAnswer {
+        reservation_id,
+        payment_intent_id: &payment.payment_intent_id,
+        client_secret: payment.client_secret.expose_secret(),
+        amount_minor: payment.amount_minor,
+        currency: &payment.currency,
+        capture_method: &payment.capture_method,
+        reserved_until: payment.reserved_until,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! The worker, started every minute by schedule.
+
+use kitloop::app::jobs;
+use kitloop::boot::App;
+use kitloop::error::Error;
+use kitloop::http::deadline;
+use lambda_http::LambdaEvent;
+use serde_json::{Value, json};
+
+/// Handles one event: works until shortly before the invocation ends.
+pub(crate) async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let deadline = deadline::of(Some(&event.context), app.config.function_timeout);
+    let worker = &event.context.request_id;
+    Ok(json!(jobs::work(&app.db, app.stripe()?, worker, app.config.worker_pause, deadline).await?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Making a reservation firm, or declining it.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{jobs, stripe_deadline};
+use crate::db::{self, Confirmation, ConfirmationRequest, Db};
+use crate::domain::{Decision, PaymentStatus, ReservationStatus};
+use crate::error::{Code, Error, Refusal};
+use crate::stripe::{Stripe, StripeError};
+
+/// Where a reservation stands after it was confirmed or declined.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmed {
+    /// Its state.
+    pub status: ReservationStatus,
+    /// When it was paid; `None` while the money is only authorised.
+    pub paid_at: Option<Timestamp>,
+}
+
+/// Confirms or declines; exactly once, whatever the webhook does meanwhile.
+///
+/// # Errors
+/// The refusals of [`db::confirm_reservation`]; `payment_required` when the intent is not paid, `cancelled_conflict`
+/// or `reservation_over` when it was paid too late; [`Error::StripeUnavailable`], [`Error::DatabaseUnavailable`].
+pub async fn confirm(
+    db: &Db,
+    stripe: &Stripe,
+    request: &ConfirmationRequest<'_>,
+    deadline: Instant,
+) -> Result<Confirmed, Error> {
+    match db::confirm_reservation(db, request).await? {
+        Confirmation::Answered { status, paid_at } => Ok(Confirmed { status, paid_at }),
+        Confirmation::LookUp(intent_id) => look_up(db, stripe, request, &intent_id, deadline).await,
+        Confirmation::Capture(job) => {
+            let finished = jobs::perform(db, stripe, &job, deadline).await?;
+            stands(finished.decision, finished.status, finished.paid_at)
+        }
+    }
+}
+
+/// "I have paid": the intent is read from Stripe, and what it says is applied as if the webhook had brought it.
+async fn look_up(
+    db: &Db,
+    stripe: &Stripe,
+    request: &ConfirmationRequest<'_>,
+    intent_id: &str,
+    deadline: Instant,
+) -> Result<Confirmed, Error> {
+    let intent = match stripe.payment_intent(intent_id, stripe_deadline(deadline)).await {
+        Err(StripeError::Refused { status: 404, .. }) => return Err(not_of_this_reservation()),
+        intent => intent?,
+    };
+    let is_paid =
+        matches!(intent.known_status(), Some(PaymentStatus::Succeeded | PaymentStatus::RequiresCapture));
+    let Some(fact) = intent.fact().filter(|_| is_paid) else {
+        return Err(payment_required());
+    };
+    let settled = db::settle_payment_intent(db, &fact).await?;
+    match settled.reservation {
+        Some((id, status, paid_at)) if id == request.reservation_id => {
+            stands(settled.decision, status, paid_at)
+        }
+        _ => Err(not_of_this_reservation()),
+    }
+}
+
+/// The answer for a reservation in this state.
+fn stands(
+    decision: Decision,
+    status: ReservationStatus,
+    paid_at: Option<Timestamp>,
+) -> Result<Confirmed, Error> {
+    match status {
+        ReservationStatus::Authorized
+        | ReservationStatus::Confirmed
+        | ReservationStatus::Active
+        | ReservationStatus::Completed => Ok(Confirmed { status, paid_at }),
+        ReservationStatus::Cancelled | ReservationStatus::NoShow => {
+            let (code, detail) = match decision {
+                Decision::CancelledConflict => (
+                    Code::CancelledConflict,
+                    "The payment came after the hold had lapsed and the gear was gone.",
+                ),
+                _ => (Code::ReservationOver, "The reservation is over; the payment is refunded."),
+            };
+            Err(Refusal::new(code, detail).into())
+        }
+        // Money of the wrong amount goes back, and the right amount is still owed.
+        ReservationStatus::Hold | ReservationStatus::Expired => Err(payment_required()),
+    }
+}
+
+fn payment_required() -> Error {
+    Refusal::new(Code::PaymentRequired, "The payment has not been made yet.").into()
+}
+
+fn not_of_this_reservation() -> Error {
+    Refusal::new(Code::PaymentIntentMismatch, "The payment intent is not the one of this reservation.").into()
+}

@@ -1,0 +1,198 @@
+//! The one connection of a sandbox: made in the init phase, checked after a pause, replaced when it is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use native_tls::{Certificate, TlsConnector};
+use postgres_native_tls::MakeTlsConnector;
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::error::from_postgres;
+use crate::config::DatabaseConfig;
+use crate::error::Error;
+
+/// A connection unused for this long may be gone without our knowing: the sandbox was frozen.
+const IDLE_BEFORE_CHECK: Duration = Duration::from_secs(30);
+/// How long the check of an idle connection may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The role's statement_timeout is 3 s; past this the server does not even say so.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The database, for as long as the sandbox lives. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    postgres: tokio_postgres::Config,
+    tls: MakeTlsConnector,
+    connect_timeout: Duration,
+    connection: Mutex<Option<Connection>>,
+}
+
+struct Connection {
+    client: Arc<Client>,
+    last_used: Instant,
+}
+
+impl Db {
+    /// Prepares the connection (TLS is set up once) without making it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the URL or the CA file cannot be read.
+    pub fn new(config: &DatabaseConfig) -> Result<Self, Error> {
+        let internal =
+            |what: &str, error: &dyn std::fmt::Display| Error::Internal(format!("{what}: {error}"));
+        let (url, tls_required) = understood_by_driver(config.url.expose_secret());
+        let mut postgres: tokio_postgres::Config =
+            url.parse().map_err(|_| Error::Internal("DATABASE_URL cannot be parsed".to_owned()))?;
+        if tls_required {
+            postgres.ssl_mode(SslMode::Require);
+        }
+        postgres.application_name("kitloop").connect_timeout(config.connect_timeout);
+        let mut tls = TlsConnector::builder();
+        if let Some(path) = &config.ca_file {
+            let pem = std::fs::read(path).map_err(|error| internal("DATABASE_CA_FILE", &error))?;
+            let ca = Certificate::from_pem(&pem).map_err(|error| internal("DATABASE_CA_FILE", &error))?;
+            tls.disable_built_in_roots(true).add_root_certificate(ca);
+        }
+        let tls = tls.build().map_err(|error| internal("TLS", &error))?;
+        let inner = Inner {
+            postgres,
+            tls: MakeTlsConnector::new(tls),
+            connect_timeout: config.connect_timeout,
+            connection: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Connects ahead of the first invocation. A database that is away does not fail the start: the functions answer
+    /// 503 until it is back.
+    pub async fn connect_in_init(&self) {
+        if let Err(error) = self.client().await {
+            tracing::warn!(error = %error, "the database is away; starting without it");
+        }
+    }
+
+    /// The rows of one typed statement: one round trip.
+    pub(super) async fn rows(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let client = self.client().await?;
+        match timeout(ANSWER_TIMEOUT, client.query_typed(sql, parameters)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(from_postgres(&error)),
+            Err(_) => {
+                self.discard(&client).await;
+                Err(Error::DatabaseUnavailable("no answer in time".to_owned()))
+            }
+        }
+    }
+
+    /// The one row of one typed statement.
+    pub(super) async fn row(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, Error> {
+        let rows = self.rows(sql, parameters).await?;
+        rows.into_iter().next().ok_or_else(|| Error::Database("no row".to_owned()))
+    }
+
+    /// The client, connected: the one there is, or a new one. Callers at the same time wait for the same connection.
+    async fn client(&self) -> Result<Arc<Client>, Error> {
+        let mut connection = self.inner.connection.lock().await;
+        if let Some(live) = connection.as_mut()
+            && live.is_usable().await
+        {
+            live.last_used = Instant::now();
+            return Ok(Arc::clone(&live.client));
+        }
+        *connection = None;
+        let client = Arc::new(self.connect().await?);
+        *connection = Some(Connection { client: Arc::clone(&client), last_used: Instant::now() });
+        Ok(client)
+    }
+
+    /// Connects, with TLS and log-in under one timeout, and lets the connection run by itself.
+    async fn connect(&self) -> Result<Client, Error> {
+        let (client, connection) =
+            timeout(self.inner.connect_timeout, self.inner.postgres.connect(self.inner.tls.clone()))
+                .await
+                .map_err(|_| Error::DatabaseUnavailable("could not connect in time".to_owned()))?
+                .map_err(|error| from_postgres(&error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(error = %from_postgres(&error), "the database connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// Forgets a client that does not answer, unless it was replaced already.
+    async fn discard(&self, client: &Arc<Client>) {
+        let mut connection = self.inner.connection.lock().await;
+        if connection.as_ref().is_some_and(|live| Arc::ptr_eq(&live.client, client)) {
+            *connection = None;
+        }
+    }
+}
+
+impl Connection {
+    async fn is_usable(&self) -> bool {
+        if self.client.is_closed() {
+            return false;
+        }
+        self.last_used.elapsed() < IDLE_BEFORE_CHECK
+            || matches!(timeout(CHECK_TIMEOUT, self.client.check_connection()).await, Ok(Ok(())))
+    }
+}
+
+/// The URL without the parameters that the driver does not know or a transaction pooler refuses, and whether TLS is a
+/// must: always, unless the URL says `sslmode=disable` or names a Unix socket. Certificates are verified in every mode.
+fn understood_by_driver(url: &str) -> (String, bool) {
+    const KNOWN: [&str; 6] = ["host", "port", "user", "password", "dbname", "channel_binding"];
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let parameters = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let kept: Vec<String> = parameters()
+        .filter(|(name, _)| KNOWN.contains(name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let is_socket = parameters()
+        .any(|(name, value)| name == "host" && (value.starts_with('/') || value.starts_with("%2F")));
+    let is_disabled = parameters().any(|pair| pair == ("sslmode", "disable"));
+    let mode = if is_disabled { "disable" } else { "prefer" };
+    let separator = if kept.is_empty() { "" } else { "&" };
+    (format!("{base}?{}{separator}sslmode={mode}", kept.join("&")), !is_disabled && !is_socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::understood_by_driver;
+
+    #[test]
+    fn parameters_that_the_driver_does_not_know_are_left_out() {
+        let (url, tls) = understood_by_driver(
+            "postgresql://u:p@h:6543/d?sslmode=verify-full&pgbouncer=true&options=-c%20x%3D1",
+        );
+        assert_eq!(url, "postgresql://u:p@h:6543/d?sslmode=prefer");
+        assert!(tls);
+        assert!(url.parse::<tokio_postgres::Config>().is_ok());
+    }
+
+    #[test]
+    fn tls_is_off_only_when_the_url_says_so() {
+        assert!(understood_by_driver("postgres://u@h/d").1);
+        assert!(understood_by_driver("postgres://u@h/d?sslmode=prefer").1);
+        assert!(!understood_by_driver("postgres://u@h/d?sslmode=disable").1);
+        assert!(!understood_by_driver("postgres:///d?host=/run/postgresql").1);
+    }
+}

@@ -1,0 +1,112 @@
+//! `kitloop.claim_job`, `kitloop.finish_job`, `kitloop.retry_job` and `kitloop.beat`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_postgres::types::{Json, Type};
+
+use super::Db;
+use super::payments::decision;
+use super::reservations::{seconds, status};
+use super::row::Columns;
+use crate::domain::{
+    ClaimedJob, Decision, Fact, JobId, JobKind, PaymentId, ReservationId, ReservationStatus,
+};
+use crate::error::Error;
+
+/// Claims the next due job for `lease`; `None` when there is none.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<ClaimedJob>, Error> {
+    let rows = db
+        .rows(
+            "select job_id, kind, fencing_token, generation, payment_id, payment_intent_id, amount_minor, reservation_id
+            from kitloop.claim_job($1, $2)",
+            &[(&worker, Type::TEXT), (&seconds(lease), Type::INT4)],
+        )
+        .await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let kind: &str = row.column("kind")?;
+    Ok(Some(ClaimedJob {
+        id: JobId(row.column("job_id")?),
+        kind: JobKind::parse(kind).ok_or_else(|| Error::Database(format!("unknown job kind {kind}")))?,
+        fencing_token: row.column("fencing_token")?,
+        generation: row.column("generation")?,
+        payment_id: PaymentId(row.column("payment_id")?),
+        payment_intent_id: row.column("payment_intent_id")?,
+        amount_minor: row.column("amount_minor")?,
+        reservation_id: ReservationId(row.column("reservation_id")?),
+    }))
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub struct FinishedJob {
+    /// What Stripe's answer meant.
+    pub decision: Decision,
+    /// Where the reservation stands now.
+    pub status: ReservationStatus,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
+    /// Whether somebody else had taken the job over meanwhile.
+    pub was_fenced: bool,
+}
+
+/// Applies what Stripe answered and ends the job.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`]; the lease then runs out and the job is done again, under the same key at Stripe.
+pub async fn finish_job(db: &Db, job: &ClaimedJob, fact: &Fact) -> Result<FinishedJob, Error> {
+    let row = db
+        .row(
+            "select outcome, decision, status, paid_at from kitloop.finish_job($1, $2, $3)",
+            &[(&job.id.0, Type::UUID), (&job.fencing_token, Type::INT8), (&Json(fact), Type::JSONB)],
+        )
+        .await?;
+    Ok(FinishedJob {
+        decision: decision(row.column("decision")?)?,
+        status: status(&row)?,
+        paid_at: row.column("paid_at")?,
+        was_fenced: row.column::<&str>("outcome")? == "fenced",
+    })
+}
+
+/// How a job goes on after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobRetry {
+    /// Again, later, with the same key at Stripe.
+    Later,
+    /// Again, later, with a new key: the old one is spent.
+    WithNewKey,
+    /// Not at all: a person has to look.
+    Never,
+}
+
+/// Gives a job back after an error. Returns whether it has failed for good.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn retry_job(db: &Db, job: &ClaimedJob, error: &str, retry: JobRetry) -> Result<bool, Error> {
+    let row = db
+        .row(
+            "select outcome from kitloop.retry_job($1, $2, $3, $4, $5)",
+            &[
+                (&job.id.0, Type::UUID),
+                (&job.fencing_token, Type::INT8),
+                (&error, Type::TEXT),
+                (&(retry == JobRetry::Never), Type::BOOL),
+                (&(retry == JobRetry::WithNewKey), Type::BOOL),
+            ],
+        )
+        .await?;
+    Ok(row.column::<&str>("outcome")? == "failed")
+}
+
+/// Says that the worker lives.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn beat(db: &Db, worker: &str) -> Result<(), Error> {
+    db.rows("select kitloop.beat($1)", &[(&worker, Type::TEXT)]).await.map(drop)
+}

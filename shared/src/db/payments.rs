@@ -1,0 +1,172 @@
+//! `kitloop.start_payment`, `kitloop.record_payment_intent` and `kitloop.settle_payment_intent`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_postgres::types::{Json, Type};
+
+use super::Db;
+use super::error::{detail, from_outcome};
+use super::reservations::{seconds, status};
+use super::row::Columns;
+use crate::domain::{Actor, Decision, Fact, PaymentId, ProviderId, ReservationId, ReservationStatus};
+use crate::error::{Code, Error, Refusal};
+
+/// The one payment of a reservation, and what is to be done at Stripe.
+#[derive(Debug)]
+pub struct StartedPayment {
+    /// What is to be done.
+    pub step: PaymentStep,
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// Which of its intents this is about.
+    pub generation: i32,
+    /// Who is paid.
+    pub provider_id: ProviderId,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// `automatic` or `manual`.
+    pub capture_method: String,
+    /// When the hold lapses.
+    pub reserved_until: Timestamp,
+    /// When the payment was started first.
+    pub created_at: Timestamp,
+}
+
+/// What is to be done at Stripe.
+#[derive(Debug)]
+pub enum PaymentStep {
+    /// Create the intent: the caller has the claim.
+    Create,
+    /// Read this intent.
+    Retrieve(String),
+}
+
+impl StartedPayment {
+    /// The idempotency key of creating the intent at Stripe: `{payment id}:create:{generation}`.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}:create:{}", self.payment_id, self.generation)
+    }
+}
+
+/// Claims the creation of the intent for `claim`, or finds the intent.
+///
+/// `spent_generation`: its intent is cancelled or its idempotency key is spent, so the next one starts.
+///
+/// # Errors
+/// The refusals of `kitloop.start_payment`; [`Error::DatabaseUnavailable`].
+pub async fn start_payment(
+    db: &Db,
+    actor: Actor,
+    reservation_id: ReservationId,
+    claim: Duration,
+    spent_generation: Option<i32>,
+) -> Result<StartedPayment, Error> {
+    let row = db
+        .row(
+            "select outcome, payment_id, generation, payment_intent_id, provider_id, amount_minor, currency,
+                capture_method, reserved_until, created_at
+            from kitloop.start_payment($1, $2, $3, $4, $5)",
+            &[
+                (&actor.user_id, Type::UUID),
+                (&actor.is_admin, Type::BOOL),
+                (&reservation_id.0, Type::UUID),
+                (&seconds(claim), Type::INT4),
+                (&spent_generation, Type::INT4),
+            ],
+        )
+        .await?;
+    let step = match row.column::<&str>("outcome")? {
+        "create" => PaymentStep::Create,
+        "retrieve" => PaymentStep::Retrieve(row.column("payment_intent_id")?),
+        outcome => return Err(payment_refusal(outcome)),
+    };
+    Ok(StartedPayment {
+        step,
+        payment_id: PaymentId(row.column("payment_id")?),
+        generation: row.column("generation")?,
+        provider_id: ProviderId(row.column("provider_id")?),
+        amount_minor: row.column("amount_minor")?,
+        currency: row.column("currency")?,
+        capture_method: row.column("capture_method")?,
+        reserved_until: row.column("reserved_until")?,
+        created_at: row.column("created_at")?,
+    })
+}
+
+/// Records the intent that Stripe created for a claim.
+///
+/// # Errors
+/// `payment_starting` or `hold_expired`, see `kitloop.record_payment_intent`; [`Error::DatabaseUnavailable`].
+pub async fn record_payment_intent(db: &Db, payment: &StartedPayment, intent_id: &str) -> Result<(), Error> {
+    match record(db, payment, Some(intent_id)).await?.as_str() {
+        "recorded" => Ok(()),
+        outcome => Err(payment_refusal(outcome)),
+    }
+}
+
+/// Gives a claim back after Stripe failed, so that the next caller need not wait for it to lapse.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn release_payment_claim(db: &Db, payment: &StartedPayment) -> Result<(), Error> {
+    record(db, payment, None).await.map(drop)
+}
+
+async fn record(db: &Db, payment: &StartedPayment, intent_id: Option<&str>) -> Result<String, Error> {
+    let row = db
+        .row(
+            "select outcome from kitloop.record_payment_intent($1, $2, $3)",
+            &[
+                (&payment.payment_id.0, Type::UUID),
+                (&payment.generation, Type::INT4),
+                (&intent_id, Type::TEXT),
+            ],
+        )
+        .await?;
+    row.column("outcome")
+}
+
+fn payment_refusal(outcome: &str) -> Error {
+    match Code::from_outcome(outcome) {
+        Some(code @ Code::PaymentStarting) => {
+            Refusal::new(code, detail(code)).with_retry_after(Duration::from_secs(1)).into()
+        }
+        _ => from_outcome(outcome),
+    }
+}
+
+/// What a fact meant, and where its reservation stands now.
+#[derive(Debug)]
+pub struct SettledPayment {
+    /// What it meant.
+    pub decision: Decision,
+    /// The reservation it was about, with its state and when it was paid; `None` if it was about none.
+    pub reservation: Option<(ReservationId, ReservationStatus, Option<Timestamp>)>,
+}
+
+/// Applies what Stripe said when it was asked.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn settle_payment_intent(db: &Db, fact: &Fact) -> Result<SettledPayment, Error> {
+    let row = db
+        .row(
+            "select decision, reservation_id, status, paid_at from kitloop.settle_payment_intent($1)",
+            &[(&Json(fact), Type::JSONB)],
+        )
+        .await?;
+    let reservation = match row.column::<Option<uuid::Uuid>>("reservation_id")? {
+        Some(id) => Some((ReservationId(id), status(&row)?, row.column("paid_at")?)),
+        None => None,
+    };
+    Ok(SettledPayment { decision: decision(row.column("decision")?)?, reservation })
+}
+
+/// A decision as SQL spells it.
+pub(super) fn decision(text: &str) -> Result<Decision, Error> {
+    Decision::parse(text).ok_or_else(|| Error::Database(format!("unknown decision {text}")))
+}

@@ -1,0 +1,31 @@
+//! `kitloop.readiness`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Db;
+use super::row::Columns;
+use crate::error::Error;
+
+/// What the database says of itself and of the worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Readiness {
+    /// The newest migration that was applied; `None` if none was, by our command line.
+    pub schema_version: Option<i64>,
+    /// How long ago a worker last said that it lives, by the database's clock.
+    pub since_worker_beat: Option<SignedDuration>,
+}
+
+/// Asks the database whether it is there and up to date.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn readiness(db: &Db) -> Result<Readiness, Error> {
+    let row =
+        db.row("select schema_version, worker_beat_at, checked_at from kitloop.readiness()", &[]).await?;
+    let checked_at: Timestamp = row.column("checked_at")?;
+    let beat_at: Option<Timestamp> = row.column("worker_beat_at")?;
+    Ok(Readiness {
+        schema_version: row.column("schema_version")?,
+        since_worker_beat: beat_at.map(|beat_at| checked_at.duration_since(beat_at)),
+    })
+}

@@ -1,0 +1,116 @@
+//! From Stripe's words to ours: what an event or an object says that concerns reservations.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund};
+use crate::domain::{ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+
+impl Event {
+    /// What the event says; `None` when it is of a type that we do not act on.
+    #[must_use]
+    pub fn fact(&self) -> Option<Fact> {
+        match &self.object {
+            EventObject::PaymentIntent(intent) => {
+                let status = status_after(&self.event_type, intent)?;
+                Some(intent.fact_with(status, Some(self.created)))
+            }
+            EventObject::Charge(charge) => charge.fact(&self.event_type),
+            EventObject::Refund(refund) => Some(refund.fact()),
+            EventObject::Dispute(dispute) => Some(dispute.fact()),
+            EventObject::Other => None,
+        }
+    }
+}
+
+/// The status that an event about an intent stands for: <https://docs.stripe.com/api/events/types>. The type says it,
+/// not the object: an event may carry the object as it was a moment later.
+fn status_after(event_type: &str, intent: &PaymentIntent) -> Option<PaymentStatus> {
+    match event_type {
+        "payment_intent.succeeded" => Some(PaymentStatus::Succeeded),
+        "payment_intent.payment_failed" => Some(PaymentStatus::RequiresPaymentMethod),
+        "payment_intent.canceled" => Some(PaymentStatus::Canceled),
+        "payment_intent.processing" => Some(PaymentStatus::Processing),
+        "payment_intent.requires_action" => Some(PaymentStatus::RequiresAction),
+        // Also sent when a capture takes the capturable amount back to nothing.
+        "payment_intent.amount_capturable_updated" => intent.known_status(),
+        _ => None,
+    }
+}
+
+impl PaymentIntent {
+    /// The status, if it is one that we know.
+    #[must_use]
+    pub fn known_status(&self) -> Option<PaymentStatus> {
+        PaymentStatus::parse(self.status.as_deref()?)
+    }
+
+    /// What the intent, just read from Stripe, says; `None` for a status that we do not know.
+    #[must_use]
+    pub fn fact(&self) -> Option<Fact> {
+        Some(self.fact_with(self.known_status()?, None))
+    }
+
+    fn fact_with(&self, status: PaymentStatus, at: Option<Timestamp>) -> Fact {
+        // A succeeded intent has received something; a view without the field means all of it.
+        let received = if self.amount_received == 0 { self.amount } else { self.amount_received };
+        Fact::PaymentIntent(PaymentIntentFact {
+            payment_intent_id: self.id.clone(),
+            status,
+            amount_minor: self.amount,
+            amount_received_minor: if status == PaymentStatus::Succeeded { received } else { 0 },
+            currency: self.currency.clone(),
+            capture_method: self.capture_method.as_deref().map(|method| match method {
+                "manual" => "manual".to_owned(),
+                _ => "automatic".to_owned(),
+            }),
+            capture_before: self.capture_before(),
+            reservation_id: self.metadata_id("reservation_id"),
+            provider_id: self.metadata_id("provider_id"),
+            at,
+        })
+    }
+
+    fn metadata_id(&self, name: &str) -> Option<Uuid> {
+        self.metadata.get(name)?.parse().ok()
+    }
+}
+
+impl Charge {
+    fn fact(&self, event_type: &str) -> Option<Fact> {
+        matches!(event_type, "charge.succeeded" | "charge.refunded").then(|| {
+            Fact::Charge(ChargeFact {
+                payment_intent_id: self.payment_intent.clone(),
+                event_type: event_type.to_owned(),
+                refunded: self.refunded,
+                capture_before: self.capture_before,
+            })
+        })
+    }
+}
+
+impl Refund {
+    /// What the refund says.
+    #[must_use]
+    pub fn fact(&self) -> Fact {
+        Fact::Refund(RefundFact {
+            refund_id: self.id.clone(),
+            payment_intent_id: self.payment_intent.clone(),
+            amount_minor: self.amount,
+            currency: self.currency.clone(),
+            status: match self.status.as_deref() {
+                Some(known @ ("requires_action" | "succeeded" | "failed" | "canceled")) => known.to_owned(),
+                _ => "pending".to_owned(),
+            },
+        })
+    }
+}
+
+impl Dispute {
+    fn fact(&self) -> Fact {
+        Fact::Dispute(DisputeFact {
+            payment_intent_id: self.payment_intent.clone(),
+            status: self.status.clone().unwrap_or_else(|| "needs_response".to_owned()),
+        })
+    }
+}
