@@ -1,61 +1,62 @@
 //! How long a function takes to start in a new sandbox, by AWS's own runtime interface emulator.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::daemon::Daemon;
-use crate::ministack::{GUARD_TABLE, Ministack, REGION};
+use crate::local_stack::{Options, Servers, Tools, start_servers};
 use crate::net::port_or_free;
-use crate::postgres::Postgres;
 use crate::progress::Step;
 use crate::run::Run;
-use crate::secret::random_secret;
-use crate::tokens::ISSUER;
+use crate::settings::{Secrets, settings};
+use crate::stripe::Stripe;
 use crate::tools;
+use crate::wait::wait_for;
 
-const DATABASE: &str = "kitloop";
 /// The line of the emulator's log that ends the init phase.
 const INIT_REPORT: &str = "INIT REPORT(durationMs: ";
+/// How long the emulator may take to report an init phase; Lambda itself gives a function ten seconds.
+const REPORT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A migrated database behind TLS and a guard table, for functions to connect to while they start.
+/// What functions connect to while they start: a database behind TLS, a guard table and a Stripe stand-in.
 pub struct ColdStarts {
     emulator: PathBuf,
-    settings: Vec<(&'static str, String)>,
+    settings: HashMap<String, String>,
+    _stripe: Stripe,
+    _servers: Servers,
     run: Run,
-    _ministack: Ministack,
-    _postgres: Postgres,
 }
 
 impl ColdStarts {
-    /// Installs what is missing and starts the database and the guard.
+    /// Installs what is missing and starts the servers.
     pub async fn prepare() -> Result<Self> {
-        let programs = tools::postgres().await?;
-        let emulators = tools::emulators().await?;
+        let installed = Tools::install().await?;
         let emulator = tools::checkers().await?.runtime_emulator()?;
-        let step = Step::begin("Starting PostgreSQL and DynamoDB");
+        let step = Step::begin("Starting what functions connect to");
         let run = Run::start()?;
-        let postgres = Postgres::start(&run, &programs, None).await?;
-        postgres.create_database(DATABASE).await?;
-        postgres.migrate(DATABASE).await?;
-        let ministack = Ministack::start(&run, &emulators.ministack, None).await?;
-        let settings = settings(&postgres, &ministack);
+        let options = Options { rate_limits: true, ..Options::default() };
+        let (servers, _seed) = start_servers(&run, &installed, &options).await?;
+        // No function calls Stripe before its first request, so nobody receives webhooks here.
+        let stripe = Stripe::start(None, "http://127.0.0.1:9/").await?;
+        let settings = settings(&options, &servers, &stripe, &Secrets::random());
         step.done();
-        Ok(Self { emulator, settings, run, _ministack: ministack, _postgres: postgres })
+        Ok(Self { emulator, settings, _stripe: stripe, _servers: servers, run })
     }
 
     /// Starts the program in a sandbox of its own and returns the length of its init phase.
     pub async fn init_duration(&self, program: &Path) -> Result<Duration> {
         let (sandbox, runtime_api) = (port_or_free(None)?, port_or_free(None)?);
-        let log = self.run.folder().join("emulator.log");
+        let log = self.run.folder().join("runtime_emulator.log");
         fs::write(&log, "")?;
         let mut command = Command::new(&self.emulator);
         command
             .env_clear()
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(&self.settings)
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{sandbox}")])
             .args(["--runtime-api-address", &format!("127.0.0.1:{runtime_api}")])
             .arg(program)
@@ -63,42 +64,18 @@ impl ColdStarts {
         let mut daemon = Daemon::start(&self.run, "the runtime interface emulator", &mut command, &log)?;
         daemon.ready_at(sandbox).await?;
         // The first event makes the sandbox; what the function answers to it does not matter here.
-        let event = reqwest::Client::new()
-            .post(format!("http://127.0.0.1:{sandbox}/2015-03-31/functions/function/invocations"))
-            .body("{}")
-            .send();
-        let invocation = tokio::spawn(event);
-        let mut duration = None;
-        let reported = daemon
-            .ready_when(|| {
-                let found = fs::read_to_string(&log).ok().as_deref().and_then(reported_duration);
-                duration = found;
-                async move { found.map(drop).ok_or_else(|| anyhow!("no init phase was reported")) }
-            })
-            .await;
+        let url = format!("http://127.0.0.1:{sandbox}/2015-03-31/functions/function/invocations");
+        let invocation = tokio::spawn(reqwest::Client::new().post(url).body("{}").send());
+        let reported = wait_for(
+            "the report of the init phase",
+            REPORT_DEADLINE,
+            || async { reported_duration(&fs::read_to_string(&log)?).context("nothing reported") },
+            || Ok(()),
+        );
+        let duration = reported.await;
         invocation.abort();
-        reported?;
-        duration.context("no init phase was reported")
+        duration
     }
-}
-
-/// All that any function needs to start; Stripe is not called before the first request.
-fn settings(postgres: &Postgres, ministack: &Ministack) -> Vec<(&'static str, String)> {
-    let Postgres { endpoint, app, .. } = postgres;
-    vec![
-        ("DATABASE_URL", endpoint.url(app, DATABASE)),
-        ("DATABASE_CA_FILE", endpoint.authority.display().to_string()),
-        ("SUPABASE_JWT_SECRET", random_secret()),
-        ("JWT_ISSUER", ISSUER.to_owned()),
-        ("STRIPE_SECRET_KEY", format!("sk_test_{}", random_secret())),
-        ("STRIPE_WEBHOOK_SECRET", random_secret()),
-        ("CRON_SECRET", random_secret()),
-        ("GUARD_TABLE", GUARD_TABLE.to_owned()),
-        ("AWS_ENDPOINT_URL", ministack.url.clone()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-    ]
 }
 
 /// Reads `INIT REPORT(durationMs: 10.731000)` out of the emulator's log.

@@ -1,6 +1,7 @@
 //! Everything that starts, installs and seeds the local stack; the command line is a thin layer over it.
 
 mod certificates;
+mod cold_starts;
 mod command;
 mod daemon;
 mod front;
@@ -29,6 +30,7 @@ mod tokens;
 pub mod tools;
 mod wait;
 
+pub use cold_starts::ColdStarts;
 pub use local_stack::{LocalStack, Options};
 pub use postgres::PostgresPrograms;
 pub use progress::Step;

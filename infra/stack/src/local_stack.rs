@@ -28,7 +28,7 @@ use crate::wait::wait_for;
 pub(crate) const DATABASE: &str = "kitloop";
 
 /// How to start the stack. Ports that are not given are free ones.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The front.
     pub port: Option<u16>,
@@ -139,14 +139,14 @@ impl LocalStack {
 }
 
 /// The programs of the stack.
-struct Tools {
+pub(crate) struct Tools {
     postgres: PostgresPrograms,
     pgbouncer: PathBuf,
     emulators: Emulators,
 }
 
 impl Tools {
-    async fn install() -> Result<Self> {
+    pub(crate) async fn install() -> Result<Self> {
         Ok(Self {
             postgres: tools::postgres().await?,
             pgbouncer: tools::pgbouncer().await?,
@@ -155,7 +155,7 @@ impl Tools {
     }
 }
 
-async fn start_servers(run: &Run, tools: &Tools, options: &Options) -> Result<(Servers, Seed)> {
+pub(crate) async fn start_servers(run: &Run, tools: &Tools, options: &Options) -> Result<(Servers, Seed)> {
     let database = async {
         let postgres = Postgres::start(run, &tools.postgres, options.database_port).await?;
         postgres.create_database(DATABASE).await?;

@@ -1,6 +1,7 @@
 //! Tools that come as Python packages, each set in a virtual environment of its own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,6 +30,21 @@ pub struct Checkers {
     pub taplo: PathBuf,
     /// For spelling.
     pub typos: PathBuf,
+}
+
+impl Checkers {
+    /// AWS's runtime interface emulator, which comes with the SAM command line: it starts a program as Lambda does.
+    pub fn runtime_emulator(&self) -> Result<PathBuf> {
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        let emulator = format!("site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}");
+        let environment = self.sam.parent().and_then(Path::parent).context("sam is in no environment")?;
+        let pythons = fs::read_dir(environment.join("lib"))?;
+        let found = pythons.flatten().map(|python| python.path().join(&emulator)).find(|path| path.exists());
+        let found = found.with_context(|| format!("{} has no {emulator}", environment.display()))?;
+        // The package does not mark it as a program.
+        fs::set_permissions(&found, fs::Permissions::from_mode(0o755))?;
+        Ok(found)
+    }
 }
 
 /// Installs the stand-ins for AWS if they are not there yet. Without Python, a cargo-lambda on the PATH will do.
