@@ -7,6 +7,6 @@ use kitloop::config::Needs;
 
 #[tokio::main]
 async fn main() -> Result<(), BootError> {
-    let app = boot::start("run_jobs", Needs::SCHEDULE_AND_STRIPE).await?;
+    let app = boot::start("run_jobs", Needs::WORKER).await?;
     boot::serve_events(app, handler::handle).await
 }
