@@ -7,6 +7,7 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, LambdaEvent, Request, Response, service_fn};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::config::{self, Config, ConfigErrors, Needs};
 use crate::db::Db;
@@ -82,12 +83,13 @@ pub enum BootError {
 /// [`BootError`], already logged.
 pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, BootError> {
     telemetry::init(config::log_filter().as_deref());
-    let config = Config::load(needs).inspect_err(|ConfigErrors(problems)| {
-        for config::Problem { setting, problem } in problems {
-            tracing::error!(function, setting, problem, "boot.bad_setting");
-        }
-    })?;
     let network = Network::default();
+    let config =
+        Config::load_with_parameters(needs, &network).await.inspect_err(|ConfigErrors(problems)| {
+            for config::Problem { setting, problem } in problems {
+                tracing::error!(function, %setting, problem, "boot.bad_setting");
+            }
+        })?;
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     if app.guard.is_configured() {
@@ -115,7 +117,8 @@ pub async fn serve_http(
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
 }
 
-/// Handles events of any shape, one at a time, until the sandbox ends. An error is logged and handed to the runtime,
+/// Handles events of any shape, one at a time, until the sandbox ends. The invocation's id is the correlation id, unless
+/// the event is HTTP and brings one. An error is logged and handed to the runtime,
 /// so that retries and alarms see it.
 ///
 /// # Errors
@@ -125,8 +128,9 @@ pub async fn serve_events(
     handler: impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
 ) -> Result<(), BootError> {
     let serve = async |event: LambdaEvent<Value>| {
-        handler(&app, event).await.map_err(|error| {
-            tracing::error!(%error, "event.failed");
+        let span = tracing::info_span!("event", correlation_id = event.context.request_id);
+        handler(&app, event).instrument(span.clone()).await.map_err(|error| {
+            span.in_scope(|| tracing::error!(%error, "event.failed"));
             Diagnostic { error_type: "kitloop::Error".to_owned(), error_message: error.to_string() }
         })
     };

@@ -4,9 +4,11 @@ mod aws;
 mod origins;
 mod reader;
 mod rotating;
+mod ssm;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub use self::aws::{AwsConfig, GuardConfig};
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
 pub use self::reader::{ConfigErrors, Problem};
+use crate::network::Network;
 use crate::stripe::StripeConfig;
 
 /// Where a setting's text comes from: its name in, its value out.
@@ -46,8 +49,8 @@ impl Needs {
     pub const WEBHOOK: Self = Self { stripe_webhook: true, ..Self::DATABASE };
     /// A schedule.
     pub const SCHEDULE: Self = Self { cron: true, ..Self::DATABASE };
-    /// A schedule that calls Stripe.
-    pub const SCHEDULE_AND_STRIPE: Self = Self { stripe_api: true, ..Self::SCHEDULE };
+    /// A worker that calls Stripe and that nobody calls over HTTP.
+    pub const WORKER: Self = Self { stripe_api: true, ..Self::DATABASE };
     /// What the whole product needs.
     pub const ALL: Self = Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true };
 }
@@ -113,6 +116,30 @@ impl Config {
     /// Names every setting that is missing or malformed.
     pub fn load(needs: Needs) -> Result<Self, ConfigErrors> {
         Self::from_lookup(needs, &|name| std::env::var(name).ok())
+    }
+
+    /// The settings in the environment, those of the form `ssm:/path/name` read from the Parameter Store: what a
+    /// deployed function does in its init phase, so that secrets never stand in plain environment.
+    ///
+    /// # Errors
+    /// Names every setting that is missing or malformed, or whose parameter cannot be read.
+    pub async fn load_with_parameters(needs: Needs, network: &Network) -> Result<Self, ConfigErrors> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_variables(needs, &variables.collect(), network).await
+    }
+
+    /// As [`Config::load_with_parameters`], from these variables.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn from_variables(
+        needs: Needs,
+        variables: &HashMap<String, String>,
+        network: &Network,
+    ) -> Result<Self, ConfigErrors> {
+        let parameters = ssm::resolve(variables, network).await?;
+        Self::from_lookup(needs, &|name| parameters.get(name).or_else(|| variables.get(name)).cloned())
     }
 
     /// The settings that `lookup` knows; for tests, and for secrets that come from elsewhere.

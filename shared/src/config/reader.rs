@@ -1,5 +1,6 @@
 //! Reads settings one by one and remembers all that is wrong with them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use super::{Lookup, rotating};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The name of the setting.
-    pub setting: &'static str,
+    pub setting: Cow<'static, str>,
     /// What is wrong with it.
     pub problem: String,
 }
@@ -118,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn reject(&mut self, setting: &'static str, problem: impl Into<String>) {
-        self.problems.push(Problem { setting, problem: problem.into() });
+        self.problems.push(Problem { setting: setting.into(), problem: problem.into() });
     }
 
     pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {

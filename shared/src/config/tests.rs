@@ -14,7 +14,7 @@ const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://kitloop_app:x@127.0.
 #[test]
 fn every_missing_setting_is_named_at_once() {
     let errors = config(Needs::ALL, &[]).unwrap_err();
-    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting).collect();
+    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting.as_ref()).collect();
     assert_eq!(
         named,
         [
@@ -76,7 +76,7 @@ fn a_limit_of_zero_means_the_default() {
 #[test]
 fn a_guard_table_needs_the_settings_of_aws() {
     let errors = config(Needs::DATABASE, &[DATABASE, ("GUARD_TABLE", "guard")]).unwrap_err();
-    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting).collect();
+    let named: Vec<&str> = errors.0.iter().map(|problem| problem.setting.as_ref()).collect();
     assert_eq!(named, ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
 }
 

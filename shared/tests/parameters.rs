@@ -1,0 +1,81 @@
+//! Settings that refer to the Parameter Store, against a real one, at the AWS endpoint in
+//! `KITLOOP_TEST_DYNAMODB_URL`.
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use kitloop::config::{Config, Needs};
+    use kitloop::network::Network;
+    use secrecy::ExposeSecret as _;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    fn endpoint() -> String {
+        std::env::var("KITLOOP_TEST_DYNAMODB_URL")
+            .unwrap_or_else(|_| panic!("KITLOOP_TEST_DYNAMODB_URL is not set: run `cargo xtask test`"))
+    }
+
+    async fn put_parameter(name: &str, value: &str) {
+        let credential = "Credential=test/20260101/eu-central-1/ssm/aws4_request";
+        let response = reqwest::Client::new()
+            .post(endpoint())
+            .header("x-amz-target", "AmazonSSM.PutParameter")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=x"),
+            )
+            .body(json!({"Name": name, "Value": value, "Type": "SecureString"}).to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
+    fn variables(settings: &[(&str, &str)]) -> HashMap<String, String> {
+        let aws = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        (aws.iter().chain(settings)).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn references_are_read_and_rotating_secrets_keep_their_order() {
+        let path = format!("/kitloop/{}", Uuid::new_v4());
+        put_parameter(&format!("{path}/database"), "postgres://kitloop_app@127.0.0.1/kitloop").await;
+        put_parameter(&format!("{path}/cron"), r#"{"current": "new", "previous": "old"}"#).await;
+        let variables = variables(&[
+            ("AWS_ENDPOINT_URL", &endpoint()),
+            ("DATABASE_URL", &format!("ssm:{path}/database")),
+            ("CRON_SECRET", &format!("ssm:{path}/cron")),
+        ]);
+        let config = Config::from_variables(Needs::SCHEDULE, &variables, &Network::default()).await.unwrap();
+        let secrets: Vec<&str> = config.cron_secrets.iter().map(|secret| secret.expose_secret()).collect();
+        assert_eq!(secrets, ["new", "old"]);
+        assert!(config.database.url.expose_secret().starts_with("postgres://"));
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_is_not_there_is_named_by_its_setting() {
+        let missing = format!("ssm:/kitloop/{}", Uuid::new_v4());
+        let variables = variables(&[("AWS_ENDPOINT_URL", &endpoint()), ("CRON_SECRET", &missing)]);
+        let errors =
+            Config::from_variables(Needs::DATABASE, &variables, &Network::default()).await.unwrap_err();
+        assert_eq!(errors.to_string(), "CRON_SECRET refers to a parameter that does not exist");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_named_with_every_setting_that_needs_it() {
+        let variables = variables(&[
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("CRON_SECRET", "ssm:/a"),
+            ("STRIPE_SECRET_KEY", "ssm:/b"),
+        ]);
+        let errors =
+            Config::from_variables(Needs::DATABASE, &variables, &Network::default()).await.unwrap_err();
+        assert_eq!(errors.0.len(), 2);
+    }
+}
