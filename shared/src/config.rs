@@ -47,8 +47,8 @@ impl Needs {
     pub const CALLER_AND_STRIPE: Self = Self { stripe_api: true, ..Self::CALLER };
     /// Stripe's webhooks.
     pub const WEBHOOK: Self = Self { stripe_webhook: true, ..Self::DATABASE };
-    /// A schedule.
-    pub const SCHEDULE: Self = Self { cron: true, ..Self::DATABASE };
+    /// A schedule. It runs without `CRON_SECRET`, too: over HTTP it is then closed.
+    pub const SCHEDULE: Self = Self::DATABASE;
     /// A worker that calls Stripe and that nobody calls over HTTP.
     pub const WORKER: Self = Self { stripe_api: true, ..Self::DATABASE };
     /// What the whole product needs.

@@ -131,23 +131,26 @@ fn conclude(
     duration: Duration,
 ) -> Result<Answer, Problem> {
     let duration_ms = metrics::milliseconds(duration);
-    match outcome {
-        Ok(answer) => {
-            tracing::info!(status = answer.status, code = "ok", duration_ms, "request.answered");
-            metrics::request(endpoint.name, "ok", duration);
-            Ok(answer)
+    let outcome = outcome.map_err(|error| (Problem::of(&error), error));
+    let (status, code) = match &outcome {
+        Ok(answer) => (answer.status, "answered"),
+        Err((problem, _)) => (problem.status, problem.code),
+    };
+    match &outcome {
+        Err((_, error)) if status >= 500 => {
+            tracing::error!(status, code, duration_ms, %error, "request.answered");
         }
-        Err(error) => {
-            let problem = Problem::of(&error);
-            let (status, code) = (problem.status, problem.code);
-            let failed = !matches!(error, Error::Refused(_));
-            if failed {
-                tracing::error!(status, code, duration_ms, %error, "request.answered");
-            } else {
-                tracing::info!(status, code, duration_ms, "request.answered");
-            }
-            metrics::request(endpoint.name, if failed { "failed" } else { "refused" }, duration);
-            Err(problem)
-        }
+        _ => tracing::info!(status, code, duration_ms, "request.answered"),
+    }
+    metrics::request(endpoint.name, outcome_of(status), duration);
+    outcome.map_err(|(problem, _)| problem)
+}
+
+/// What a status means for the metric: 409 of a webhook and 503 of a readiness check are answers, too.
+const fn outcome_of(status: u16) -> &'static str {
+    match status {
+        ..400 => "ok",
+        400..500 => "refused",
+        500.. => "failed",
     }
 }

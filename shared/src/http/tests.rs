@@ -203,7 +203,7 @@ async fn a_request_ends_with_one_line_that_names_no_person() {
     let context = &answered[0]["context"];
     assert_eq!(context["function"], "reserve_gear");
     assert_eq!(context["status"], 201);
-    assert_eq!(context["code"], "ok");
+    assert_eq!(context["code"], "answered");
     assert_eq!(context["correlation_id"], "abc");
     assert!(context["duration_ms"].is_u64());
     assert_eq!(context["caller"].as_str().unwrap().len(), 32);

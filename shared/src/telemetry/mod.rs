@@ -22,6 +22,9 @@ const HELD_AT_WARN: &[&str] =
 const HELD_AT_WARN_SMITHY: &[&str] =
     &["aws_sdk_dynamodb", "aws_sigv4", "aws_smithy_http", "aws_smithy_runtime", "aws_smithy_runtime_api"];
 
+/// Where the runtime logs errors and panics of handlers once more, after we did with the correlation id.
+const LOGGED_BY_US: &str = "lambda_runtime::layers::panic";
+
 /// Sends every log line of this process to standard output, as JSON, and panics too. Repeated calls do nothing.
 ///
 /// `filter` is what RUST_LOG or LOG_LEVEL say: a level, or directives as `tracing-subscriber` knows them.
@@ -38,16 +41,16 @@ pub fn init(filter: Option<&str>) {
 fn env_filter(filter: Option<&str>) -> EnvFilter {
     let asked = filter.and_then(|filter| EnvFilter::try_new(filter).ok());
     let held = HELD_AT_WARN.iter().chain(HELD_AT_WARN_SMITHY).map(|target| format!("{target}=warn"));
-    held.chain([format!("{}=info", metrics::TARGET)])
+    held.chain([format!("{}=info", metrics::TARGET), format!("{LOGGED_BY_US}=off")])
         .filter_map(|directive| directive.parse().ok())
         .fold(asked.unwrap_or_else(|| EnvFilter::new("info")), EnvFilter::add_directive)
 }
 
-/// The runtime reports a panic as the invocation's error; this puts the place of it into the log.
+/// The runtime reports a panic as the invocation's error; this puts it into the log.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, "panic");
+        tracing::error!(location, reason = panic.payload_as_str(), "panic");
     }));
 }
 
