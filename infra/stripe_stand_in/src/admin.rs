@@ -14,7 +14,7 @@ use crate::api_error::ApiError;
 use crate::protocol::{Delivery, EventFault, Fault, LoggedRequest, Switches, WebhookEndpoint};
 use crate::server::Shared;
 use crate::state::State;
-use crate::{confirmation, disputes, events, payment_intents, refunds};
+use crate::{cancellation, confirmation, disputes, events, refunds};
 
 type Extended = Extension<Arc<Shared>>;
 
@@ -127,7 +127,7 @@ async fn settle_payment(
 }
 
 async fn expire_authorisation(Extension(shared): Extended, Path(id): Path<String>) -> Response {
-    act(&shared, |state| payment_intents::expire(state, &id))
+    act(&shared, |state| cancellation::expire(state, &id))
 }
 
 async fn settle_refund(

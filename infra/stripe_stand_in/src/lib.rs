@@ -16,6 +16,7 @@ mod amounts;
 mod answer;
 mod api_error;
 mod call;
+mod cancellation;
 mod charges;
 mod confirmation;
 mod delivery;

@@ -6,7 +6,9 @@ use crate::answer::Answer;
 use crate::api_error::ApiError;
 use crate::call::Call;
 use crate::state::{Cause, State};
-use crate::{charges, confirmation, disputes, events, expand, payment_intents, payment_methods, refunds};
+use crate::{
+    cancellation, charges, confirmation, disputes, events, expand, payment_intents, payment_methods, refunds,
+};
 
 /// Executes a request.
 pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
@@ -35,7 +37,7 @@ fn dispatch(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         ("POST", ["v1", "payment_intents", id]) => payment_intents::update(state, params, id),
         ("POST", ["v1", "payment_intents", id, "confirm"]) => confirmation::confirm(state, params, id),
         ("POST", ["v1", "payment_intents", id, "capture"]) => confirmation::capture(state, params, id),
-        ("POST", ["v1", "payment_intents", id, "cancel"]) => payment_intents::cancel(state, params, id),
+        ("POST", ["v1", "payment_intents", id, "cancel"]) => cancellation::cancel(state, params, id),
         ("GET", ["v1", "payment_methods", id]) => payment_methods::retrieve(state, id),
         ("POST", ["v1", "refunds"]) => refunds::create(state, params),
         ("GET", ["v1", "refunds"]) => refunds::list(state, params),

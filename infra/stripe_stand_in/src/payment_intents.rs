@@ -1,4 +1,4 @@
-//! PaymentIntents: create, read, change, cancel. <https://docs.stripe.com/api/payment_intents>
+//! PaymentIntents: create, read, change. <https://docs.stripe.com/api/payment_intents>
 
 use std::collections::BTreeMap;
 
@@ -50,14 +50,6 @@ const RETRIEVE: &[Rule] =
 
 const LIST: &[Rule] =
     &[lists::LIMIT, lists::STARTING_AFTER, lists::ENDING_BEFORE, lists::CREATED, lists::EXPAND];
-
-const CANCEL: &[Rule] = &[
-    optional(
-        "cancellation_reason",
-        Kind::OneOf(&["abandoned", "duplicate", "fraudulent", "requested_by_customer"]),
-    ),
-    lists::EXPAND,
-];
 
 /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +104,8 @@ pub(crate) struct PaymentIntent {
     pub(crate) latest_charge: Option<String>,
     pub(crate) last_payment_error: Option<Value>,
     pub(crate) next_action: Option<Value>,
-    canceled_at: Option<i64>,
-    cancellation_reason: Option<String>,
+    pub(crate) canceled_at: Option<i64>,
+    pub(crate) cancellation_reason: Option<String>,
     created: i64,
 }
 
@@ -275,43 +267,4 @@ pub(crate) fn update(state: &mut State, params: &Params, id: &str) -> Result<Val
         intent.receipt_email = params.owned("receipt_email").or(intent.receipt_email.take());
         params.apply_metadata(&mut intent.metadata);
     })
-}
-
-pub(crate) fn cancel(state: &mut State, params: &Params, id: &str) -> Result<Value, ApiError> {
-    params.check(CANCEL)?;
-    let intent = find(state, id)?;
-    if !intent.status.is_open() && intent.status != Status::RequiresCapture {
-        return Err(intent.unexpected("canceled"));
-    }
-    cancel_for(state, id, params.owned("cancellation_reason"))
-}
-
-/// Cancels an intent; an authorisation is released, which shows as a refunded charge without a refund.
-pub(crate) fn cancel_for(state: &mut State, id: &str, reason: Option<String>) -> Result<Value, ApiError> {
-    let authorised = find(state, id)?.status == Status::RequiresCapture;
-    let charge = find(state, id)?.latest_charge.clone().filter(|_| authorised);
-    let rendered = change(state, id, |intent| {
-        intent.status = Status::Canceled;
-        intent.amount_capturable = 0;
-        intent.canceled_at = Some(now());
-        intent.cancellation_reason = reason;
-        intent.next_action = None;
-    })?;
-    if let Some(charge) = charge.and_then(|charge| state.charges.get_mut(&charge)) {
-        charge.released = true;
-        charge.amount_refunded = charge.amount;
-        let (charge, before) = (charge.render(), json!({ "amount_refunded": 0, "refunded": false }));
-        state.emit_change("charge.refunded", charge, before);
-    }
-    state.emit("payment_intent.canceled", rendered.clone());
-    Ok(rendered)
-}
-
-/// The bank gives an authorisation back because nobody captured it in time.
-pub(crate) fn expire(state: &mut State, id: &str) -> Result<Value, ApiError> {
-    let intent = find(state, id)?;
-    if intent.status != Status::RequiresCapture {
-        return Err(intent.unexpected("expired"));
-    }
-    cancel_for(state, id, Some("automatic".to_owned()))
 }

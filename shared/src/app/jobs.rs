@@ -111,7 +111,7 @@ async fn at_stripe(
             let new = NewRefund {
                 payment_intent_id: intent_id,
                 amount_minor: job.amount_minor,
-                reservation_id: Some(job.reservation_id.0),
+                reservation_id: Some(job.reservation_id),
                 reason: "kitloop",
             };
             stripe.create_refund(&new, &key, deadline).await.map(|refund| Some(refund.fact()))

@@ -81,9 +81,9 @@ async fn create(
             "manual" => CaptureMethod::Manual,
             _ => CaptureMethod::Automatic,
         },
-        reservation_id: reservation_id.0,
-        provider_id: payment.provider_id.0,
-        payment_id: payment.payment_id.0,
+        reservation_id,
+        provider_id: payment.provider_id,
+        payment_id: payment.payment_id,
         generation: payment.generation,
     };
     let created = match stripe.create_payment_intent(&new, &payment.idempotency_key(), deadline).await {

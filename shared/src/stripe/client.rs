@@ -8,10 +8,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::objects::{PaymentIntent, Refund};
 use super::transport::{Parameters, Request, StripeError, Transport};
+use crate::domain::{PaymentId, ProviderId, ReservationId};
 use crate::error::Error;
 
 /// Stripe's largest page.
@@ -64,11 +64,11 @@ pub struct NewPaymentIntent<'a> {
     /// When the money is taken.
     pub capture_method: CaptureMethod,
     /// What is paid for.
-    pub reservation_id: Uuid,
+    pub reservation_id: ReservationId,
     /// Who is paid.
-    pub provider_id: Uuid,
+    pub provider_id: ProviderId,
     /// Our payment.
-    pub payment_id: Uuid,
+    pub payment_id: PaymentId,
     /// Which of the payment's intents this is.
     pub generation: i32,
 }
@@ -81,7 +81,7 @@ pub struct NewRefund<'a> {
     /// In minor units.
     pub amount_minor: i64,
     /// What it was paid for, if that is known.
-    pub reservation_id: Option<Uuid>,
+    pub reservation_id: Option<ReservationId>,
     /// Why, in our own words; kept in the refund's metadata.
     pub reason: &'a str,
 }
@@ -114,7 +114,7 @@ impl Stripe {
     /// Makes the client, without calling anybody.
     ///
     /// # Errors
-    /// If the TLS library cannot be set up.
+    /// If the API's base is not an HTTP address.
     pub fn new(config: StripeConfig) -> Result<Self, Error> {
         let transport = Transport::new(&config.api_base, config.secret_key, config.attempt_timeout)?;
         Ok(Self { transport })

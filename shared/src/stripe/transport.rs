@@ -1,5 +1,6 @@
 //! One request to Stripe, repeated as long as that is right, safe and in time.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -84,7 +85,9 @@ pub(super) struct Request<'a> {
 /// The connection pool with what every request carries.
 #[derive(Clone)]
 pub(super) struct Transport {
-    http: reqwest::Client,
+    /// Made at the first call: loading the certificates of the system takes longer than all the rest of a cold start,
+    /// and most invocations never call Stripe.
+    http: Arc<OnceLock<reqwest::Client>>,
     api_base: String,
     secret_key: SecretString,
     attempt_timeout: Duration,
@@ -103,13 +106,26 @@ impl Transport {
         secret_key: SecretString,
         attempt_timeout: Duration,
     ) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
+        let base = reqwest::Url::parse(api_base)
+            .map_err(|error| Error::Internal(format!("Stripe's address: {error}")))?;
+        if !matches!(base.scheme(), "https" | "http") {
+            return Err(Error::Internal("Stripe's address is not an HTTP address".to_owned()));
+        }
+        let api_base = api_base.trim_end_matches('/').to_owned();
+        Ok(Self { http: Arc::default(), api_base, secret_key, attempt_timeout })
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, StripeError> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             // Stripe never redirects; following one would send the secret key elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| Error::Internal(format!("HTTP client: {error}")))?;
-        Ok(Self { http, api_base: api_base.trim_end_matches('/').to_owned(), secret_key, attempt_timeout })
+            .map_err(|_| unavailable("the TLS library cannot be set up"))?;
+        Ok(self.http.get_or_init(|| client))
     }
 
     /// Sends the request until it has an answer that would not change, or the deadline is too near for another try.
@@ -118,7 +134,8 @@ impl Transport {
         request: &Request<'_>,
         deadline: Instant,
     ) -> Result<T, StripeError> {
-        for attempt in 0.. {
+        let mut attempt = 0_u32;
+        loop {
             let error = match self.attempt(request, deadline).await {
                 Attempt::Done(object) => return Ok(object),
                 Attempt::Final(error) => return Err(error),
@@ -132,8 +149,8 @@ impl Transport {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),
             }
+            attempt = attempt.saturating_add(1);
         }
-        Err(unavailable("no attempt was made"))
     }
 
     async fn attempt<T: DeserializeOwned>(&self, request: &Request<'_>, deadline: Instant) -> Attempt<T> {
@@ -155,7 +172,7 @@ impl Transport {
 
     async fn exchange(&self, request: &Request<'_>) -> Result<Answer, StripeError> {
         let mut builder = self
-            .http
+            .http()?
             .request(request.method.clone(), format!("{}{}", self.api_base, request.path))
             .bearer_auth(self.secret_key.expose_secret())
             .header("Stripe-Version", API_VERSION);

@@ -1,0 +1,89 @@
+// Drives the stand-in with Stripe's own client, unchanged. Arguments: the base URL and the folder of node modules.
+// Webhooks come on standard input, one JSON object {"body", "signature", "secret"} per line. Fails if anything is not
+// as with Stripe.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { resolve } from "node:path";
+
+const [baseUrl, modules] = process.argv.slice(2);
+const loaded = createRequire(resolve(modules, "x"))("stripe");
+const Stripe = loaded.default ?? loaded;
+const { hostname: host, port } = new URL(baseUrl);
+const stripe = new Stripe("sk_test_node", { host, port, protocol: "http" });
+
+async function payAndRefund() {
+  const intent = await stripe.paymentIntents.create({
+    amount: 1500, currency: "czk", payment_method_types: ["card"], metadata: { reservation_id: "r1" },
+  });
+  const paid = await stripe.paymentIntents.confirm(intent.id, {
+    payment_method: "pm_card_visa", expand: ["latest_charge"],
+  });
+  assert.equal(paid.status, "succeeded");
+  assert.equal(paid.latest_charge.metadata.reservation_id, "r1");
+  const refund = await stripe.refunds.create({ payment_intent: intent.id, amount: 500 });
+  const tooMuch = stripe.refunds.create({ payment_intent: intent.id, amount: 1001 });
+  await assert.rejects(tooMuch, { type: "StripeInvalidRequestError", code: "amount_too_large" });
+  const { data } = await stripe.refunds.list({ payment_intent: intent.id });
+  assert.deepEqual(data.map(({ id }) => id), [refund.id]);
+}
+
+async function authoriseCaptureAndCancel() {
+  const manual = {
+    amount: 2000, currency: "eur", capture_method: "manual", confirm: true, payment_method: "pm_card_visa",
+    payment_method_types: ["card"],
+  };
+  const held = await stripe.paymentIntents.create(manual);
+  assert.equal(held.status, "requires_capture");
+  const captured = await stripe.paymentIntents.capture(held.id, { amount_to_capture: 1500 });
+  assert.equal(captured.amount_received, 1500);
+  const other = await stripe.paymentIntents.create(manual);
+  assert.equal((await stripe.paymentIntents.cancel(other.id)).status, "canceled");
+  await assert.rejects(stripe.paymentIntents.cancel(held.id), { code: "payment_intent_unexpected_state" });
+}
+
+async function refusals() {
+  const intent = await stripe.paymentIntents.create({ amount: 1500, currency: "czk" });
+  const declined = stripe.paymentIntents.confirm(intent.id, { payment_method: "pm_card_chargeDeclined" });
+  await assert.rejects(declined, { type: "StripeCardError", code: "card_declined", statusCode: 402 });
+  const waiting = await stripe.paymentIntents.confirm(intent.id, { payment_method: "pm_card_authenticationRequired" });
+  assert.equal(waiting.status, "requires_action");
+  await assert.rejects(stripe.paymentIntents.retrieve("pi_none"), { statusCode: 404, code: "resource_missing" });
+  const browser = new Stripe("pk_test_node", { host, port, protocol: "http" });
+  const paid = await browser.paymentIntents.confirm(intent.id, {
+    payment_method: "pm_card_visa", client_secret: intent.client_secret,
+  });
+  assert.equal(paid.status, "succeeded");
+}
+
+async function idempotencyAndPages() {
+  const params = { amount: 1500, currency: "czk" };
+  const options = { idempotencyKey: "node-1" };
+  const first = await stripe.paymentIntents.create(params, options);
+  const second = await stripe.paymentIntents.create(params, options);
+  assert.equal(first.id, second.id);
+  const reused = stripe.paymentIntents.create({ ...params, amount: 1600 }, options);
+  await assert.rejects(reused, { type: "StripeIdempotencyError" });
+  const everything = await stripe.paymentIntents.list({ limit: 2 }).autoPagingToArray({ limit: 1000 });
+  assert.equal(new Set(everything.map(({ id }) => id)).size, everything.length);
+  assert.ok(everything.some(({ id }) => id === first.id));
+  const events = await stripe.events.list({ type: "payment_intent.created", limit: 1 });
+  assert.equal((await stripe.events.retrieve(events.data[0].id)).data.object.object, "payment_intent");
+}
+
+function webhooks() {
+  const lines = readFileSync(0, "utf8").split("\n").filter(Boolean);
+  assert.ok(lines.length > 0, "no webhook was given");
+  for (const line of lines) {
+    const { body, signature, secret } = JSON.parse(line);
+    assert.equal(stripe.webhooks.constructEvent(body, signature, secret).object, "event");
+    const forged = () => stripe.webhooks.constructEvent(`${body} `, signature, secret);
+    assert.throws(forged, { type: "StripeSignatureVerificationError" });
+  }
+}
+
+await payAndRefund();
+await authoriseCaptureAndCancel();
+await refusals();
+await idempotencyAndPages();
+webhooks();
