@@ -53,6 +53,8 @@ impl TestServers {
             ("KITLOOP_TEST_APP_URL", endpoint.url(app, "{database}")),
             ("KITLOOP_TEST_POOLER_URL", self.pooler.endpoint.url(app, "{database}")),
             ("KITLOOP_TEST_CA_FILE", endpoint.authority.display().to_string()),
+            // One certificate to load instead of the system's bundle, for each of hundreds of connections.
+            ("SSL_CERT_FILE", endpoint.authority.display().to_string()),
             ("KITLOOP_TEST_DYNAMODB_URL", self.ministack.url.clone()),
             ("KITLOOP_TEST_GUARD_TABLE", GUARD_TABLE.to_owned()),
             ("KITLOOP_TEST_BIN_DIR", paths::programs().display().to_string()),

@@ -18,8 +18,12 @@ pub(crate) enum Command {
     Up(StackArguments),
     /// Run all tests against real servers, started for the run
     Test(TestArguments),
+    /// Look for everything that can be found without running the product
+    Check,
     /// Change the schema of the database in DATABASE_URL
     Migrate(MigrateArguments),
+    /// Build the functions for deployment; print how large they are and how long they take to start
+    Measure(MeasureArguments),
 }
 
 /// Ports that are not given are free ones.
@@ -81,6 +85,13 @@ pub(crate) struct TestArguments {
     /// What to pass on to cargo nextest, such as a test's name or `-p kitloop`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct MeasureArguments {
+    /// How often each function is started
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) starts: u16,
 }
 
 #[derive(Args)]

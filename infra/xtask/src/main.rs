@@ -1,6 +1,8 @@
 //! The command line: `cargo xtask …`. Every command cleans up after itself, however it ends.
 
+mod check;
 mod cli;
+mod measure;
 mod migrate;
 mod test;
 mod up;
@@ -38,8 +40,10 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Check => check::run().await,
         Command::Up(arguments) => up::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Measure(arguments) => measure::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).await,
     }
 }

@@ -45,7 +45,10 @@ pub fn into_event(response: Response<Body>) -> Value {
         Body::Text(text) => text,
         _ => String::new(),
     };
-    json!({"statusCode": parts.status.as_u16(), "headers": headers, "body": body, "isBase64Encoded": false})
+    // No cookies, and saying so: emulators want the list even when it is empty.
+    json!({
+        "statusCode": parts.status.as_u16(), "headers": headers, "cookies": [], "body": body, "isBase64Encoded": false,
+    })
 }
 
 #[cfg(test)]
@@ -90,7 +93,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             into_event(response),
-            json!({"statusCode": 201, "headers": {"vary": "origin, accept"}, "body": "{}", "isBase64Encoded": false})
+            json!({
+                "statusCode": 201, "headers": {"vary": "origin, accept"}, "cookies": [], "body": "{}",
+                "isBase64Encoded": false,
+            })
         );
     }
 }

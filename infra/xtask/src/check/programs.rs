@@ -1,0 +1,75 @@
+//! Checks that other programs do.
+
+use std::path::{Path, PathBuf};
+
+use stack::paths;
+use stack::tools::Checkers;
+use tokio::process::Command;
+
+use super::{Findings, sources};
+
+/// The programs that had to be installed first.
+pub(super) struct Programs {
+    pub(super) deny: PathBuf,
+    pub(super) machete: PathBuf,
+    pub(super) checkers: Checkers,
+}
+
+impl Programs {
+    /// Advisories are left out: their database is not reachable from everywhere this runs.
+    pub(super) async fn deny(&self) -> Findings {
+        run(command(&self.deny, &["--log-level", "error", "check", "bans", "licenses", "sources"])).await
+    }
+
+    pub(super) async fn machete(&self) -> Findings {
+        run(command(&self.machete, &["."])).await
+    }
+
+    /// Only the way up: the way down drops things, which is what it is for.
+    pub(super) async fn squawk(&self) -> Findings {
+        let migrations = sources::files(&paths::migrations(), ".up.sql")?;
+        let mut squawk = command(&self.checkers.squawk, &["--config", ".squawk.toml"]);
+        squawk.args(migrations.into_iter().map(|file| file.path));
+        run(squawk).await
+    }
+
+    pub(super) async fn taplo(&self) -> Findings {
+        run(command(&self.checkers.taplo, &["fmt", "--check"])).await
+    }
+
+    pub(super) async fn typos(&self) -> Findings {
+        run(command(&self.checkers.typos, &["--config", "typos.toml"])).await
+    }
+
+    pub(super) async fn sam(&self) -> Findings {
+        let mut sam =
+            command(&self.checkers.sam, &["validate", "--lint", "--template-file", "template.yaml"]);
+        // The region only picks the rules; nothing is called.
+        sam.env("AWS_DEFAULT_REGION", "eu-central-1").env("SAM_CLI_TELEMETRY", "0");
+        run(sam).await
+    }
+}
+
+pub(super) async fn fmt() -> Findings {
+    run(command(Path::new("cargo"), &["fmt", "--all", "--check"])).await
+}
+
+pub(super) async fn clippy() -> Findings {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    run(command(Path::new("cargo"), &arguments)).await
+}
+
+fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(paths::root()).kill_on_drop(true);
+    command
+}
+
+async fn run(mut command: Command) -> Findings {
+    let output = command.output().await.map_err(|error| format!("cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let streams = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Err(streams.concat())
+}
