@@ -23,7 +23,9 @@ impl Admin {
     /// The admin API at this address; nothing is called yet.
     #[must_use]
     pub fn new(base_url: &str) -> Self {
-        Self { base_url: base_url.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+        // The stand-in is local: a proxy of the environment could not reach it.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), http }
     }
 
     /// Sends webhooks there from now on, signed with this secret.

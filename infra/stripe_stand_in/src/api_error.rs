@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+const INVALID_REQUEST: &str = "invalid_request_error";
+
 /// Why a request was refused, as Stripe says it.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
@@ -16,17 +18,18 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
+    fn new(status: u16, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, code: None, message: message.into(), details: Map::new(), executed: false }
+    }
+
+    /// A parameter of the wrong shape, for which Stripe has no code.
+    pub(crate) fn malformed(param: &str, message: impl Into<String>) -> Self {
+        Self::new(400, INVALID_REQUEST, message).with("param", json!(param))
+    }
+
     /// A request that fails Stripe's checks before anything is done.
     pub(crate) fn invalid(code: &'static str, param: &str, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            kind: "invalid_request_error",
-            code: (!code.is_empty()).then_some(code),
-            message: message.into(),
-            details: Map::new(),
-            executed: false,
-        }
-        .with("param", json!(param))
+        Self { code: Some(code), ..Self::malformed(param, message) }
     }
 
     pub(crate) fn missing(param: &str) -> Self {
@@ -49,7 +52,7 @@ impl ApiError {
 
     /// A request that is well-formed, but impossible in the present state of things.
     pub(crate) fn refused(code: &'static str, message: impl Into<String>) -> Self {
-        Self { details: Map::new(), executed: true, ..Self::invalid(code, "", message) }
+        Self { code: Some(code), executed: true, ..Self::new(400, INVALID_REQUEST, message) }
     }
 
     /// A payment intent in a state that does not allow the operation; the intent is part of the answer.
@@ -62,24 +65,36 @@ impl ApiError {
         Self { status: 402, kind: "card_error", ..Self::refused(code, message) }
     }
 
-    /// Not a key of ours (401), or one that may not do this (403).
-    pub(crate) fn forbidden(status: u16, code: Option<&'static str>, message: &str) -> Self {
-        Self { status, code, executed: false, ..Self::refused("", message) }
+    /// No key, or none of ours (401).
+    pub(crate) fn unauthorised(message: &str) -> Self {
+        Self::new(401, INVALID_REQUEST, message)
+    }
+
+    /// A publishable key where a secret one is needed (403).
+    pub(crate) fn secret_key_required() -> Self {
+        let message = "This API call cannot be made with a publishable API key. Please use a secret API key.";
+        Self { code: Some("secret_key_required"), ..Self::new(403, INVALID_REQUEST, message) }
     }
 
     /// The path and method mean nothing (404).
     pub(crate) fn unrecognised_url(method: &str, path: &str) -> Self {
-        let message = format!("Unrecognized request URL ({method}: {path}).");
-        Self { status: 404, code: None, executed: false, ..Self::refused("", message) }
+        Self::new(404, INVALID_REQUEST, format!("Unrecognized request URL ({method}: {path})."))
     }
 
-    /// The idempotency key was used with another request.
+    /// The body is not a form (400).
+    pub(crate) fn not_a_form() -> Self {
+        let message =
+            "Invalid request (check that your POST content type is application/x-www-form-urlencoded).";
+        Self::new(400, INVALID_REQUEST, message)
+    }
+
+    /// The idempotency key was used with another request (400).
     pub(crate) fn key_reused(key: &str) -> Self {
         let message = format!(
             "Keys for idempotent requests can only be used with the same parameters they were first used with. \
              Try using a key other than '{key}' if you meant to execute a different request."
         );
-        Self { kind: "idempotency_error", code: None, executed: false, ..Self::refused("", message) }
+        Self::new(400, "idempotency_error", message)
     }
 
     /// The first request with this key is still being worked on (409).
@@ -88,17 +103,19 @@ impl ApiError {
             "There is currently another in-progress request using this Idempotent Key ({key}). \
              Please try again later."
         );
-        Self { status: 409, executed: false, ..Self::refused("idempotency_key_in_use", message) }
+        Self { code: Some("idempotency_key_in_use"), ..Self::new(409, INVALID_REQUEST, message) }
     }
 
     /// A failure made to order.
     pub(crate) fn made_to_order(status: u16) -> Self {
-        let (kind, code, message) = match status {
-            429 => ("invalid_request_error", Some("rate_limit"), "Request rate limit exceeded."),
-            500.. => ("api_error", None, "An unknown error occurred."),
-            _ => ("invalid_request_error", None, "A failure made to order."),
-        };
-        Self { status, kind, code, ..Self::refused("", message) }
+        match status {
+            429 => {
+                let throttled = Self::new(status, INVALID_REQUEST, "Request rate limit exceeded.");
+                Self { code: Some("rate_limit"), ..throttled }
+            }
+            500.. => Self::new(status, "api_error", "An unknown error occurred."),
+            _ => Self::new(status, INVALID_REQUEST, "A failure made to order."),
+        }
     }
 
     /// The same error with one more member.

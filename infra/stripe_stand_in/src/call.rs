@@ -49,9 +49,7 @@ impl Call {
         }
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(|given| given.starts_with("application/x-www-form-urlencoded")) {
-            let message =
-                "Invalid request (check that your POST content type is application/x-www-form-urlencoded).";
-            return Err(ApiError::invalid("", "", message));
+            return Err(ApiError::not_a_form());
         }
         self.params.0.extend(form::parse(body)?);
         Ok(())
@@ -77,8 +75,8 @@ impl Call {
         match key {
             Some(key) if is_test_key(key, "sk_test_") || is_test_key(key, "rk_test_") => Ok(()),
             Some(key) if is_test_key(key, "pk_test_") => self.authorise_browser(client_secret_of),
-            Some(_) => Err(ApiError::forbidden(401, None, "Invalid API Key provided.")),
-            None => Err(ApiError::forbidden(401, None, "You did not provide an API key.")),
+            Some(_) => Err(ApiError::unauthorised("Invalid API Key provided.")),
+            None => Err(ApiError::unauthorised("You did not provide an API key.")),
         }
     }
 
@@ -87,11 +85,7 @@ impl Call {
         let intent = match (self.method.as_str(), segments.as_slice()) {
             ("GET", ["", "v1", "payment_intents", id])
             | ("POST", ["", "v1", "payment_intents", id, "confirm"]) => id,
-            _ => {
-                let message =
-                    "This API call cannot be made with a publishable API key. Please use a secret API key.";
-                return Err(ApiError::forbidden(403, Some("secret_key_required"), message));
-            }
+            _ => return Err(ApiError::secret_key_required()),
         };
         let given = self.params.text("client_secret").ok_or_else(|| ApiError::missing("client_secret"))?;
         match client_secret_of(intent) {

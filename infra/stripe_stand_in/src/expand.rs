@@ -31,7 +31,7 @@ pub(crate) fn check(params: &Params) -> Result<(), ApiError> {
     for path in params.list("expand").unwrap_or_default() {
         if let Some(unknown) = path.split('.').find(|segment| !EXPANDABLE.contains(segment)) {
             let message = format!("This property cannot be expanded ({unknown}).");
-            return Err(ApiError::invalid("", "expand", message));
+            return Err(ApiError::malformed("expand", message));
         }
     }
     Ok(())

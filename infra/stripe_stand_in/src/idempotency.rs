@@ -39,7 +39,7 @@ impl Keys {
         };
         if key.chars().count() > LONGEST_KEY {
             let message = format!("Idempotency keys can be up to {LONGEST_KEY} characters long.");
-            return Claim::Answer(Answer::error(&ApiError::invalid("", "idempotency_key", message)));
+            return Claim::Answer(Answer::error(&ApiError::malformed("idempotency_key", message)));
         }
         match self.0.get(key) {
             None => {

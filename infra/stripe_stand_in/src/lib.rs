@@ -76,7 +76,7 @@ impl StandIn {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
         let base_url = format!("http://{}", listener.local_addr()?);
         let (outbox, events) = mpsc::unbounded_channel();
-        let shared = Arc::new(server::Shared::new(state::State::new(outbox)));
+        let shared = Arc::new(server::Shared::new(state::State::new(outbox))?);
         let courier = tokio::spawn(delivery::run(Arc::clone(&shared), events));
         let router = admin::routes().fallback(server::handle).with_state(shared);
         let (shutdown, stopped) = oneshot::channel::<()>();

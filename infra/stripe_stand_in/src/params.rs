@@ -125,10 +125,10 @@ fn check_value(name: &str, value: &Value, kind: Kind) -> Result<(), ApiError> {
         (Kind::TextList, Value::Array(items)) => {
             items.iter().try_for_each(|item| check_value(name, item, Kind::Text(5000)))
         }
-        (Kind::TextList, _) => Err(ApiError::invalid("", name, "Invalid array")),
-        (Kind::Metadata | Kind::Object(_), _) => Err(ApiError::invalid("", name, "Invalid hash")),
+        (Kind::TextList, _) => Err(ApiError::malformed(name, "Invalid array")),
+        (Kind::Metadata | Kind::Object(_), _) => Err(ApiError::malformed(name, "Invalid hash")),
         (_, Value::String(text)) => check_text(name, text, kind),
-        _ => Err(ApiError::invalid("", name, "Invalid string")),
+        _ => Err(ApiError::malformed(name, "Invalid string")),
     }
 }
 
@@ -172,7 +172,7 @@ fn check_metadata(members: &Map<String, Value>) -> Result<(), ApiError> {
             return Err(ApiError::invalid("metadata_key_too_long", &name, message));
         }
         let value =
-            value.as_str().ok_or_else(|| ApiError::invalid("", &name, "Metadata values must be strings"))?;
+            value.as_str().ok_or_else(|| ApiError::malformed(&name, "Metadata values must be strings"))?;
         if value.chars().count() > LONGEST_METADATA_VALUE {
             let message = format!("Metadata values can be up to {LONGEST_METADATA_VALUE} characters long.");
             return Err(ApiError::invalid("metadata_value_too_long", &name, message));

@@ -25,8 +25,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), http: reqwest::Client::new() }
+    pub(crate) fn new(state: State) -> anyhow::Result<Self> {
+        // Receivers are local: a proxy of the environment could not reach them.
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { state: Mutex::new(state), http })
     }
 
     /// The state. Never keep it across an await.

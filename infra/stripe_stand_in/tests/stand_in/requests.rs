@@ -113,3 +113,13 @@ async fn metadata_is_merged_and_removed() -> anyhow::Result<()> {
     assert_eq!(cleared.body["metadata"], serde_json::json!({}));
     Ok(())
 }
+
+#[tokio::test]
+async fn only_forms_are_taken() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let url = format!("{}/v1/payment_intents", stand_in.base_url());
+    let json = serde_json::json!({"amount": 1500, "currency": "czk"});
+    let refused = reqwest::Client::new().post(&url).bearer_auth("sk_test_x").json(&json).send().await?;
+    assert_eq!(refused.status().as_u16(), 400);
+    Ok(())
+}
