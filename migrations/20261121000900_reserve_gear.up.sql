@@ -251,6 +251,11 @@ begin
         p_user_id, p_profile, p_is_admin, p_provider_id, p_gear_ids, p_quantities, p_start, p_end, p_walk_in, p_notes,
         p_amount_total_minor
     ) h;
+    if outcome <> 'reserved' then
+        -- A refusal that a crash forgets is decided again; waiting for the disk here would keep the others, who queue
+        -- for the same item, waiting too.
+        perform set_config('synchronous_commit', 'off', true);
+    end if;
     update public.idempotency_keys k
     set response = jsonb_build_object('outcome', outcome, 'answer', answer)
     where k.caller = p_caller and k.operation = 'reserve_gear' and k.key = p_idempotency_key;

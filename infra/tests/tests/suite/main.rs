@@ -1,0 +1,3 @@
+//! One program for all tests of the parts together, so that it is linked once.
+
+mod sql;

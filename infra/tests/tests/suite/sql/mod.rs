@@ -1,0 +1,3 @@
+//! The operations on a real database, directly or through PgBouncer.
+
+mod races;
