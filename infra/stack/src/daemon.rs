@@ -64,17 +64,14 @@ impl Daemon {
     ///
     /// # Errors
     /// When the process ends instead, with the end of its log; after a minute, with what `ready` said last.
-    pub(crate) async fn ready_when<F>(&mut self, ready: impl FnMut() -> F) -> Result<()>
-    where
-        F: Future<Output = Result<()>>,
-    {
+    pub(crate) async fn ready_when(&mut self, ready: impl AsyncFnMut() -> Result<()>) -> Result<()> {
         let name = self.name.clone();
         wait_for(&name, START_DEADLINE, ready, || self.check_running()).await
     }
 
     /// Waits until it accepts connections at the port.
     pub(crate) async fn ready_at(&mut self, port: u16) -> Result<()> {
-        self.ready_when(|| async {
+        self.ready_when(async || {
             tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
             Ok(())
         })

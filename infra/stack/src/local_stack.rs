@@ -48,6 +48,8 @@ pub struct Options {
     pub rate_limits: bool,
     /// Whether the functions reach the database through PgBouncer.
     pub through_pooler: bool,
+    /// Whether Stripe itself is left alone even if the developer's key is set.
+    pub stand_in_only: bool,
 }
 
 /// A running stack; it stops when this is dropped, the callers before what they call.
@@ -83,13 +85,13 @@ impl LocalStack {
             start_servers(&run, &tools, options),
             Runtime::start(&run, &tools.emulators.cargo_lambda, options.functions_port),
         )?;
-        let stripe = Stripe::start(options.stripe_port, &runtime.function_url("stripe_webhook")).await?;
+        let stripe = Stripe::start(options, &runtime.function_url("stripe_webhook")).await?;
         let secrets = Secrets::random();
         let settings = settings(options, &servers, &stripe, &secrets);
         let processes = Processes::start(&run, &runtime, &template, &settings, options.processes)?;
         let front = Front::start(&template, &runtime, options.port).await?;
         let health = format!("{}/health", front.url);
-        let healthy = || async { Ok(drop(reqwest::get(&health).await?.error_for_status()?)) };
+        let healthy = async || Ok(drop(reqwest::get(&health).await?.error_for_status()?));
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;
         let file = StackFile {
             base_url: front.url.clone(),

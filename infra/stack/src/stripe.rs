@@ -3,6 +3,7 @@
 use anyhow::Result;
 use stripe_stand_in::StandIn;
 
+use crate::local_stack::Options;
 use crate::secret::random_secret;
 
 /// What the functions take for Stripe.
@@ -15,10 +16,12 @@ pub(crate) struct Stripe {
 
 impl Stripe {
     /// Stripe itself with `STRIPE_SECRET_KEY=sk_test_…`, else a stand-in that sends its webhooks to the URL.
-    pub(crate) async fn start(port: Option<u16>, webhook_url: &str) -> Result<Self> {
+    pub(crate) async fn start(options: &Options, webhook_url: &str) -> Result<Self> {
         match std::env::var("STRIPE_SECRET_KEY") {
-            Ok(key) if key.starts_with("sk_test_") => Ok(Self::in_test_mode(key, webhook_url)),
-            _ => Self::stand_in(port, webhook_url).await,
+            Ok(key) if key.starts_with("sk_test_") && !options.stand_in_only => {
+                Ok(Self::in_test_mode(key, webhook_url))
+            }
+            _ => Self::stand_in(options.stripe_port, webhook_url).await,
         }
     }
 

@@ -10,15 +10,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// When the deadline passes, with what `ready` said last; at once when `still_possible` fails.
-pub async fn wait_for<T, F>(
+pub async fn wait_for<T>(
     what: &str,
     deadline: Duration,
-    mut ready: impl FnMut() -> F,
+    mut ready: impl AsyncFnMut() -> Result<T>,
     mut still_possible: impl FnMut() -> Result<()>,
-) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
+) -> Result<T> {
     let started = Instant::now();
     loop {
         match ready().await {

@@ -14,6 +14,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Start the product and play its main job through, from hold to paid and everything that comes between
+    Demo,
     /// Keep the whole product running here, with seeded data and its schedules firing
     Up(StackArguments),
     /// Run all tests against real servers, started for the run
@@ -70,6 +72,7 @@ impl From<StackArguments> for stack::Options {
             processes: arguments.processes,
             rate_limits: arguments.rate_limits,
             through_pooler: arguments.through_pooler,
+            stand_in_only: false,
         }
     }
 }

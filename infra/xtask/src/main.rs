@@ -2,6 +2,7 @@
 
 mod check;
 mod cli;
+mod demo;
 mod measure;
 mod migrate;
 mod test;
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Demo => demo::run().await,
         Command::Check => check::run().await,
         Command::Up(arguments) => up::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),

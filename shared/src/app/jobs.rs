@@ -112,7 +112,7 @@ async fn at_stripe(
                 payment_intent_id: intent_id,
                 amount_minor: job.amount_minor,
                 reservation_id: Some(job.reservation_id),
-                reason: "kitloop",
+                job_id: job.id,
             };
             stripe.create_refund(&new, &key, deadline).await.map(|refund| Some(refund.fact()))
         }
@@ -129,9 +129,10 @@ async fn at_stripe(
             })?;
             let retry = match (&error, job.kind) {
                 (StripeError::StoredFailure { .. }, _) => JobRetry::WithNewKey,
-                // A payment that is being processed cannot be cancelled yet.
-                (_, JobKind::CancelPaymentIntent) => JobRetry::WithNewKey,
-                _ => JobRetry::Never,
+                // A payment that is being processed cannot be cancelled yet; a refund that we have not heard of leaves
+                // less to refund. Stripe's answer is stored under the key, so that takes another one.
+                (_, JobKind::CancelPaymentIntent | JobKind::RefundPayment) => JobRetry::WithNewKey,
+                (_, JobKind::CapturePaymentIntent) => JobRetry::Never,
             };
             fact.ok_or((error, retry))
         }
@@ -150,8 +151,9 @@ async fn already_done(
         }
         JobKind::RefundPayment => {
             let refunds = stripe.refunds_of(&job.payment_intent_id, deadline).await?;
+            let job_id = job.id.to_string();
             let is_this = |refund: &&crate::stripe::Refund| {
-                refund.amount == job.amount_minor
+                refund.metadata.get("job_id") == Some(&job_id)
                     && !matches!(refund.status.as_deref(), Some("failed" | "canceled"))
             };
             Ok(refunds.iter().find(is_this).map(crate::stripe::Refund::fact))

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::objects::{PaymentIntent, Refund};
 use super::transport::{Parameters, Request, StripeError, Transport};
-use crate::domain::{PaymentId, ProviderId, ReservationId};
+use crate::domain::{JobId, PaymentId, ProviderId, ReservationId};
 use crate::error::Error;
 
 /// Stripe's largest page.
@@ -82,8 +82,8 @@ pub struct NewRefund<'a> {
     pub amount_minor: i64,
     /// What it was paid for, if that is known.
     pub reservation_id: Option<ReservationId>,
-    /// Why, in our own words; kept in the refund's metadata.
-    pub reason: &'a str,
+    /// The job that makes it; kept in the refund's metadata, so that it can be found again.
+    pub job_id: JobId,
 }
 
 /// Stripe's list.
@@ -194,7 +194,7 @@ impl Stripe {
         let mut parameters = vec![
             ("payment_intent", new.payment_intent_id.to_owned()),
             ("amount", new.amount_minor.to_string()),
-            ("metadata[reason]", new.reason.to_owned()),
+            ("metadata[job_id]", new.job_id.to_string()),
         ];
         if let Some(reservation_id) = new.reservation_id {
             parameters.push(("metadata[reservation_id]", reservation_id.to_string()));

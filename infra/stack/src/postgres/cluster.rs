@@ -57,9 +57,7 @@ impl Postgres {
         let mut daemon = Daemon::start(run, "postgres", &mut command, &run.folder().join("postgres.log"))?
             .stop_with(Signal::INT);
         let endpoint = Endpoint { port, authority: certificates.authority.clone() };
-        daemon
-            .ready_when(|| async { Ok(endpoint.connect(&admin, "postgres").await?.close().await?) })
-            .await?;
+        daemon.ready_when(async || Ok(endpoint.connect(&admin, "postgres").await?.close().await?)).await?;
         let postgres = Self { endpoint, admin, owner, app, certificates, _daemon: daemon };
         postgres.create_owner().await?;
         Ok(postgres)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitloop::domain::{PaymentId, ProviderId, ReservationId};
+use kitloop::domain::{JobId, PaymentId, ProviderId, ReservationId};
 use kitloop::stripe::{
     API_VERSION, CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeConfig, StripeError,
 };
@@ -175,7 +175,7 @@ async fn refunds_and_intents_are_listed_to_the_last_page() -> anyhow::Result<()>
             payment_intent_id: &paid.id(),
             amount_minor: 1,
             reservation_id: None,
-            reason: "part",
+            job_id: JobId(Uuid::new_v4()),
         };
         stripe.create_refund(&refund, &format!("r{number}"), in_seconds(20)).await?;
     }
