@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use crate::ministack::REGION;
@@ -23,10 +23,13 @@ impl Schedules {
         let function = function.to_owned();
         self.clocks.push(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(interval);
+            // Aborting the clock drops the set, and with it the runs that nobody waits for any more.
+            let mut runs = JoinSet::new();
             loop {
                 ticks.tick().await;
+                while runs.try_join_next().is_some() {}
                 let (url, function) = (url.clone(), function.clone());
-                tokio::spawn(async move {
+                runs.spawn(async move {
                     if let Err(error) = fire(&url).await {
                         eprintln!("  the scheduled run of {function} failed: {error:#}");
                     }

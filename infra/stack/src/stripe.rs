@@ -34,7 +34,8 @@ impl Stripe {
         Self { api_base: "https://api.stripe.com".to_owned(), secret_key, webhook_secret, _stand_in: None }
     }
 
-    async fn stand_in(port: Option<u16>, webhook_url: &str) -> Result<Self> {
+    /// The stand-in, on a free port unless told which, with its webhooks sent to the URL.
+    pub(crate) async fn stand_in(port: Option<u16>, webhook_url: &str) -> Result<Self> {
         let stand_in = StandIn::start(port).await?;
         let webhook_secret = format!("whsec_{}", random_secret());
         stand_in.admin().set_webhook_endpoint(webhook_url, &webhook_secret).await?;

@@ -18,6 +18,7 @@ pub(crate) async fn run(arguments: &TestArguments) -> Result<ExitCode> {
         return keep_servers().await;
     }
     let nextest = tools::cargo_tool(CargoTool::NEXTEST).await?;
+    tools::stripe_clients().await?;
     functions::build().await?;
     let run = Run::start()?;
     let servers = TestServers::start(&run).await?;

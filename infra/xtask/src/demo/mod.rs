@@ -1,0 +1,45 @@
+//! `cargo xtask demo`: the main job from end to end, told as a story. Every chapter asserts what it tells.
+
+mod aftermath;
+mod authorisations;
+mod bookings;
+mod late_payments;
+mod scene;
+mod story;
+mod summary;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use stack::{LocalStack, Options};
+
+use scene::Scene;
+
+pub(crate) async fn run() -> Result<ExitCode> {
+    let started = Instant::now();
+    // Two processes of each function, so that callers who race meet in the database.
+    let options = Options { processes: 2, stand_in_only: true, ..Options::default() };
+    let mut stack = LocalStack::start(&options).await?;
+    stack.start_schedule("run_jobs")?;
+    let mut scene = Scene::open(&stack.file).await?;
+    tell(&mut scene).await.with_context(|| {
+        format!("the story took a wrong turn; the functions' logs are in {}", stack::paths::local().display())
+    })?;
+    println!("\n{}", summary::table(&mut scene).await?);
+    summary::check_invariants(&mut scene).await?;
+    println!("All of it held, in {:.1?}.", started.elapsed());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tell(scene: &mut Scene) -> Result<()> {
+    let paid_event = bookings::two_lines_are_paid_and_confirmed(scene).await?;
+    bookings::what_is_taken_is_refused_to_the_next(scene).await?;
+    bookings::a_declined_card_keeps_the_hold(scene).await?;
+    authorisations::the_shop_captures_an_authorisation(scene).await?;
+    authorisations::the_shop_declines_an_authorisation(scene).await?;
+    late_payments::a_lapsed_hold_is_swept(scene).await?;
+    late_payments::late_money_finds_its_stock_free(scene).await?;
+    late_payments::late_money_finds_its_stock_gone(scene).await?;
+    late_payments::an_event_that_comes_twice_changes_nothing(scene, &paid_event).await
+}

@@ -1,0 +1,217 @@
+//! The actors and what they can do: call functions as a frontend does, pay as a browser does, let time pass.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use stack::{Gear, StackFile, StackUser};
+use stripe_stand_in::Admin;
+
+use super::story::{Story, decision};
+
+/// Somebody with a name and a token.
+#[derive(Clone)]
+pub(super) struct Person {
+    pub(super) name: &'static str,
+    token: String,
+}
+
+/// A reservation as it was answered.
+#[derive(Clone)]
+pub(super) struct Booking {
+    pub(super) id: String,
+    pub(super) amount_minor: i64,
+    pub(super) currency: String,
+}
+
+/// A payment a browser can confirm.
+pub(super) struct Intent {
+    id: String,
+    client_secret: String,
+}
+
+/// Status and body of an answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+/// A window of two days.
+#[derive(Clone)]
+pub(super) struct Window {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+/// What a provider has to be asked for.
+pub(super) struct Wish<'a> {
+    pub(super) provider: &'a str,
+    pub(super) lines: &'a [(&'a Gear, i32)],
+    pub(super) window: &'a Window,
+}
+
+/// Everything the chapters need.
+pub(super) struct Scene {
+    pub(super) story: Story,
+    pub(super) file: StackFile,
+    /// Rents.
+    pub(super) jana: Person,
+    /// Rents, too.
+    pub(super) tomas: Person,
+    /// Owns the shop and the guides' office.
+    pub(super) eva: Person,
+    pub(super) database: PgConnection,
+    /// Every reservation of the story, and the chapter it is from.
+    pub(super) bookings: Vec<(&'static str, Booking)>,
+    /// The window of the first reservation, for whoever wants the same.
+    pub(super) first_window: Option<Window>,
+    http: reqwest::Client,
+    pub(super) stripe: Admin,
+    windows: i64,
+    keys: u32,
+}
+
+impl Scene {
+    pub(super) async fn open(file: &StackFile) -> Result<Self> {
+        let person = |name, user: &StackUser| Person { name, token: user.token.clone() };
+        Ok(Self {
+            story: Story::default(),
+            jana: person("Jana", &file.users.customer),
+            tomas: person("Tomáš", &file.users.other_customer),
+            eva: person("Eva", &file.users.owner),
+            database: PgConnection::connect(&file.admin_database_url).await.context("no database")?,
+            bookings: Vec::new(),
+            first_window: None,
+            http: reqwest::Client::new(),
+            stripe: Admin::new(&file.stripe_api_base),
+            windows: 0,
+            keys: 0,
+            file: file.clone(),
+        })
+    }
+
+    /// The clock that runs the sweep.
+    pub(super) fn schedule(&self) -> Person {
+        Person { name: "schedule", token: self.file.cron_secret.clone() }
+    }
+
+    /// A piece of any catalogue, by the beginning of its name.
+    pub(super) fn gear(&self, name: &str) -> Result<Gear> {
+        let mut all = self.file.gear.iter().chain(&self.file.manual_gear);
+        let found = all.find(|gear| gear.name.starts_with(name));
+        found.cloned().with_context(|| format!("no {name} in the catalogue"))
+    }
+
+    /// A window that nothing of the story is in yet.
+    pub(super) fn window(&mut self) -> Result<Window> {
+        self.windows += 1;
+        let days = |count: i64| SignedDuration::from_hours(24 * count);
+        let start = Timestamp::now().checked_add(days(7 * self.windows))?;
+        Ok(Window { start, end: start.checked_add(days(2))? })
+    }
+
+    /// Calls a function through the front, as a frontend does.
+    pub(super) async fn call(
+        &mut self,
+        who: &Person,
+        what: &str,
+        function: &str,
+        body: &Value,
+    ) -> Result<Answer> {
+        self.keys += 1;
+        let started = Instant::now();
+        let response = self
+            .http
+            .post(format!("{}/{function}", self.file.base_url))
+            .bearer_auth(&who.token)
+            .header("idempotency-key", format!("demo-{}", self.keys))
+            .json(body)
+            .send()
+            .await?;
+        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        self.story.line(who.name, what, Some(answer.status), &decision(&answer.body), started.elapsed());
+        Ok(answer)
+    }
+
+    /// Asks for gear.
+    pub(super) async fn ask(&mut self, who: &Person, what: &str, wish: &Wish<'_>) -> Result<Answer> {
+        let lines: Vec<Value> = wish
+            .lines
+            .iter()
+            .map(|(gear, quantity)| json!({ "gear_id": gear.id, "quantity": quantity }))
+            .collect();
+        let body = json!({
+            "provider_id": wish.provider,
+            "lines": lines,
+            "start_date": wish.window.start.to_string(),
+            "end_date": wish.window.end.to_string(),
+        });
+        self.call(who, what, "reserve_gear", &body).await
+    }
+
+    /// Asks for gear and gets it; the table at the end will show what became of it.
+    pub(super) async fn reserve(
+        &mut self,
+        chapter: &'static str,
+        who: &Person,
+        what: &str,
+        wish: &Wish<'_>,
+    ) -> Result<Booking> {
+        let answer = self.ask(who, what, wish).await?.expect(201, "hold")?;
+        let booking = Booking {
+            id: answer.text("reservation_id")?,
+            amount_minor: answer.body["amount_total_minor"].as_i64().context("no amount")?,
+            currency: answer.text("currency")?,
+        };
+        self.bookings.push((chapter, booking.clone()));
+        Ok(booking)
+    }
+
+    /// Starts to pay; asked for twice, there is one intent.
+    pub(super) async fn start_payment(&mut self, who: &Person, booking: &Booking) -> Result<Intent> {
+        let body = json!({ "reservation_id": booking.id });
+        let answer = self.call(who, "starts to pay", "create_payment_intent", &body).await?;
+        let again = self.call(who, "presses the button again", "create_payment_intent", &body).await?;
+        ensure!(answer.text("payment_intent_id")? == again.text("payment_intent_id")?, "two intents");
+        ensure!(answer.body["amount_minor"] == booking.amount_minor, "another amount: {}", answer.body);
+        Ok(Intent { id: answer.text("payment_intent_id")?, client_secret: answer.text("client_secret")? })
+    }
+
+    /// Confirms at Stripe with a test card, as Stripe's script in the browser does.
+    pub(super) async fn pay(&mut self, who: &Person, intent: &Intent, card: &str) -> Result<Answer> {
+        let started = Instant::now();
+        let form = [
+            ("key", "pk_test_demo"),
+            ("client_secret", intent.client_secret.as_str()),
+            ("payment_method", card),
+        ];
+        let url = format!("{}/v1/payment_intents/{}/confirm", self.file.stripe_api_base, intent.id);
+        let response = self.http.post(url).form(&form).send().await?;
+        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        let what = format!("pays at Stripe with {card}");
+        self.story.line(who.name, &what, Some(answer.status), &decision(&answer.body), started.elapsed());
+        Ok(answer)
+    }
+}
+
+impl Answer {
+    /// The answer, if it is the one that the story tells.
+    pub(super) fn expect(self, status: u16, word: &str) -> Result<Self> {
+        let decided = decision(&self.body);
+        ensure!(
+            (self.status, decided.as_str()) == (status, word),
+            "{status} {word} was to be the answer, not {} {}",
+            self.status,
+            self.body
+        );
+        Ok(self)
+    }
+
+    /// A field that is text.
+    pub(super) fn text(&self, field: &str) -> Result<String> {
+        let text = self.body.get(field).and_then(Value::as_str);
+        Ok(text.with_context(|| format!("no {field} in {}", self.body))?.to_owned())
+    }
+}

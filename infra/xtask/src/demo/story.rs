@@ -1,0 +1,70 @@
+//! How the story is printed: who did what, what came of it, how long it took.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Prints the chapters in order.
+#[derive(Default)]
+pub(super) struct Story {
+    chapters: usize,
+}
+
+impl Story {
+    pub(super) fn chapter(&mut self, title: &str) {
+        self.chapters += 1;
+        println!("\n{}. {title}", self.chapters);
+    }
+
+    /// One thing somebody did: the HTTP status if there was one, and the decision.
+    pub(super) fn line(&self, who: &str, what: &str, status: Option<u16>, decision: &str, took: Duration) {
+        let status = status.map_or_else(String::new, |status| status.to_string());
+        let took = format!("{} ms", took.as_millis());
+        println!("   {who:<10} {what:<56} {status:>3}  {decision:<26} {took:>7}");
+    }
+}
+
+/// An amount as people write it: `1 234.50 CZK`.
+pub(super) fn money(minor: i64, currency: &str) -> String {
+    let whole = (minor / 100).to_string();
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped}.{:02} {currency}", minor % 100)
+}
+
+/// What an answer comes to, in a word: the error code, the decision, the state, or what it brings.
+pub(super) fn decision(body: &Value) -> String {
+    let text = |pointer| body.pointer(pointer).and_then(Value::as_str);
+    let word = ["/error/code", "/error", "/decision", "/status"].into_iter().find_map(text);
+    let intent =
+        || text("/payment_intent_id").map(|id| format!("{}…", id.chars().take(12).collect::<String>()));
+    let swept = || body.get("deleted_count").map(|count| format!("{count} expired"));
+    word.map(str::to_owned).or_else(intent).or_else(swept).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn money_is_grouped_by_thousands() {
+        assert_eq!(money(123_456_789, "CZK"), "1 234 567.89 CZK");
+        assert_eq!(money(5, "CZK"), "0.05 CZK");
+    }
+
+    #[test]
+    fn an_error_says_more_than_a_status() {
+        assert_eq!(decision(&json!({"error": "hold_expired", "status": 410})), "hold_expired");
+        assert_eq!(decision(&json!({"error": {"code": "card_declined"}})), "card_declined");
+        assert_eq!(decision(&json!({"status": "hold"})), "hold");
+        assert_eq!(decision(&json!({"payment_intent_id": "pi_123456789abc"})), "pi_123456789…");
+        assert_eq!(decision(&json!({"deleted_count": 1})), "1 expired");
+    }
+}
