@@ -56,6 +56,12 @@ pub struct InvalidField {
 }
 
 impl Refusal {
+    /// A refusal with the code's own sentence.
+    #[must_use]
+    pub fn of(code: Code) -> Self {
+        Self::new(code, code.sentence())
+    }
+
     /// A refusal with a sentence for a person.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
@@ -186,4 +192,37 @@ codes! {
     RateLimited = "rate_limited",
     /// A setting that this function needs is missing (503).
     NotConfigured = "not_configured",
+}
+
+impl Code {
+    /// The sentence for a person where there is nothing more particular to say.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::ProviderNotFound => "There is no such provider.",
+            Self::GearNotFound => "The provider has no such gear, or does not rent it out any more.",
+            Self::ReservationNotFound => "There is no such reservation.",
+            Self::Forbidden => "Only staff of the provider may do this.",
+            Self::LeadTimeTooShort => "The period starts too soon, or in the past.",
+            Self::BeyondHorizon => "The period starts later than the provider takes reservations for.",
+            Self::DurationTooShort => "The period is shorter than the provider allows.",
+            Self::DurationTooLong => "The period is longer than the provider allows.",
+            Self::TooManyOpenHolds => "There are as many open holds as the provider allows one customer.",
+            Self::InsufficientAvailability => "Some of the gear is not available over the whole period.",
+            Self::IdempotencyKeyReused => "This idempotency key was used with another request.",
+            Self::RequestInFlight => "The same request is being worked on.",
+            Self::AlreadyPaid => "The reservation is paid or authorised already.",
+            Self::NothingToPay => "The reservation costs nothing.",
+            Self::PaymentStarting => "This payment is being started by another request.",
+            Self::PaymentRequired => "The payment has not been made yet.",
+            Self::PaymentIntentMismatch => "The payment intent is not the one of this reservation.",
+            Self::CaptureInProgress => "The payment is being captured.",
+            Self::CancelledConflict => {
+                "The payment came after the hold had lapsed and the gear was gone; it is refunded."
+            }
+            Self::ReservationOver => "The reservation is over.",
+            Self::HoldExpired => "The hold has lapsed.",
+            _ => "The request was refused.",
+        }
+    }
 }

@@ -48,20 +48,22 @@ async fn look_up(
     deadline: Instant,
 ) -> Result<Confirmed, Error> {
     let intent = match stripe.payment_intent(intent_id, stripe_deadline(deadline)).await {
-        Err(StripeError::Refused { status: 404, .. }) => return Err(not_of_this_reservation()),
+        Err(StripeError::Refused { status: 404, .. }) => {
+            return Err(Refusal::of(Code::PaymentIntentMismatch).into());
+        }
         intent => intent?,
     };
     let is_paid =
         matches!(intent.known_status(), Some(PaymentStatus::Succeeded | PaymentStatus::RequiresCapture));
     let Some(fact) = intent.fact().filter(|_| is_paid) else {
-        return Err(payment_required());
+        return Err(Refusal::of(Code::PaymentRequired).into());
     };
     let settled = db::settle_payment_intent(db, &fact).await?;
     match settled.reservation {
         Some((id, status, paid_at)) if id == request.reservation_id => {
             stands(settled.decision, status, paid_at)
         }
-        _ => Err(not_of_this_reservation()),
+        _ => Err(Refusal::of(Code::PaymentIntentMismatch).into()),
     }
 }
 
@@ -76,25 +78,14 @@ fn stands(
         | ReservationStatus::Confirmed
         | ReservationStatus::Active
         | ReservationStatus::Completed => Ok(Confirmed { status, paid_at }),
-        ReservationStatus::Cancelled | ReservationStatus::NoShow => {
-            let (code, detail) = match decision {
-                Decision::CancelledConflict => (
-                    Code::CancelledConflict,
-                    "The payment came after the hold had lapsed and the gear was gone.",
-                ),
-                _ => (Code::ReservationOver, "The reservation is over; the payment is refunded."),
-            };
-            Err(Refusal::new(code, detail).into())
-        }
+        ReservationStatus::Cancelled | ReservationStatus::NoShow => Err(Refusal::of(match decision {
+            Decision::CancelledConflict => Code::CancelledConflict,
+            _ => Code::ReservationOver,
+        })
+        .into()),
         // Money of the wrong amount goes back, and the right amount is still owed.
-        ReservationStatus::Hold | ReservationStatus::Expired => Err(payment_required()),
+        ReservationStatus::Hold | ReservationStatus::Expired => {
+            Err(Refusal::of(Code::PaymentRequired).into())
+        }
     }
-}
-
-fn payment_required() -> Error {
-    Refusal::new(Code::PaymentRequired, "The payment has not been made yet.").into()
-}
-
-fn not_of_this_reservation() -> Error {
-    Refusal::new(Code::PaymentIntentMismatch, "The payment intent is not the one of this reservation.").into()
 }

@@ -28,38 +28,8 @@ fn is_passing(state: &SqlState) -> bool {
 /// An outcome that is none of the operation's own answers: a refusal by its name, or an impossibility.
 pub(super) fn from_outcome(outcome: &str) -> Error {
     match Code::from_outcome(outcome) {
-        Some(code) => Refusal::new(code, detail(code)).into(),
+        Some(code) => Refusal::of(code).into(),
         None => Error::Database(format!("unknown outcome {outcome}")),
-    }
-}
-
-/// The sentence for a person that goes with a refusal of the database.
-pub(super) fn detail(code: Code) -> &'static str {
-    match code {
-        Code::ProviderNotFound => "There is no such provider.",
-        Code::GearNotFound => "The provider has no such gear, or does not rent it out any more.",
-        Code::ReservationNotFound => "There is no such reservation.",
-        Code::Forbidden => "Only staff of the provider may do this.",
-        Code::LeadTimeTooShort => "The period starts too soon, or in the past.",
-        Code::BeyondHorizon => "The period starts later than the provider takes reservations for.",
-        Code::DurationTooShort => "The period is shorter than the provider allows.",
-        Code::DurationTooLong => "The period is longer than the provider allows.",
-        Code::TooManyOpenHolds => "There are as many open holds as the provider allows one customer.",
-        Code::InsufficientAvailability => "Some of the gear is not available over the whole period.",
-        Code::IdempotencyKeyReused => "This idempotency key was used with another request.",
-        Code::RequestInFlight => "The same request is being worked on.",
-        Code::AlreadyPaid => "The reservation is paid or authorised already.",
-        Code::NothingToPay => "The reservation costs nothing.",
-        Code::PaymentStarting => "This payment is being started by another request.",
-        Code::PaymentRequired => "The payment has not been made yet.",
-        Code::PaymentIntentMismatch => "The payment intent is not the one of this reservation.",
-        Code::CaptureInProgress => "The payment is being captured.",
-        Code::CancelledConflict => {
-            "The payment came after the hold had lapsed and the gear was gone; it is refunded."
-        }
-        Code::ReservationOver => "The reservation is over.",
-        Code::HoldExpired => "The hold has lapsed.",
-        _ => "The request was refused.",
     }
 }
 

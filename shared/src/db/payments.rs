@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::{Json, Type};
 
 use super::Db;
-use super::error::{detail, from_outcome};
+use super::error::from_outcome;
 use super::reservations::{seconds, status};
 use super::row::Columns;
 use crate::domain::{Actor, Decision, Fact, PaymentId, ProviderId, ReservationId, ReservationStatus};
@@ -133,7 +133,7 @@ async fn record(db: &Db, payment: &StartedPayment, intent_id: Option<&str>) -> R
 fn payment_refusal(outcome: &str) -> Error {
     match Code::from_outcome(outcome) {
         Some(code @ Code::PaymentStarting) => {
-            Refusal::new(code, detail(code)).with_retry_after(Duration::from_secs(1)).into()
+            Refusal::of(code).with_retry_after(Duration::from_secs(1)).into()
         }
         _ => from_outcome(outcome),
     }

@@ -9,7 +9,7 @@ use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::Db;
-use super::error::{detail, from_outcome};
+use super::error::from_outcome;
 use super::row::Columns;
 use crate::domain::{
     Actor, Booking, ClaimedJob, ConfirmationAction, Contact, GearId, JobId, JobKind, PaymentId,
@@ -115,10 +115,10 @@ fn reservation_refusal(outcome: &str, answer: Option<serde_json::Value>) -> Erro
         _ => None,
     };
     let invalid_fields = field
-        .map(|field| InvalidField { field: field.to_owned(), reason: detail(code).to_owned() })
+        .map(|field| InvalidField { field: field.to_owned(), reason: code.sentence().to_owned() })
         .into_iter()
         .collect();
-    let mut refusal = Refusal::new(code, detail(code)).with_fields(invalid_fields);
+    let mut refusal = Refusal::of(code).with_fields(invalid_fields);
     if let Some(serde_json::Value::Object(details)) = answer {
         refusal.details = details;
     }
