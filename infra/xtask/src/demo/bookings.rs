@@ -17,7 +17,7 @@ pub(super) async fn two_lines_are_paid_and_confirmed(scene: &mut Scene) -> Resul
     println!("              two days for {}", money(booking.amount_minor, &booking.currency));
     let intent = scene.start_payment(&jana, &booking).await?;
     scene.pay(&jana, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
-    let event = scene.webhook(&booking, "payment_intent.succeeded", "confirmed").await?;
+    let event = scene.webhook(&booking, "payment_intent.succeeded", &["confirmed"]).await?;
     let question = json!({ "reservation_id": booking.id });
     scene
         .call(&jana, "asks whether it is hers", "confirm_reservation", &question)
@@ -51,9 +51,9 @@ pub(super) async fn a_declined_card_keeps_the_hold(scene: &mut Scene) -> Result<
     let booking = scene.reserve("declined card", &tomas, "reserves a tent", &wish).await?;
     let intent = scene.start_payment(&tomas, &booking).await?;
     scene.pay(&tomas, &intent, "pm_card_chargeDeclined").await?.expect(402, "card_declined")?;
-    scene.webhook(&booking, "payment_intent.payment_failed", "payment_failed").await?;
+    scene.webhook(&booking, "payment_intent.payment_failed", &["payment_failed"]).await?;
     scene.must_be(&booking, "hold").await?;
     scene.pay(&tomas, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
-    scene.webhook(&booking, "payment_intent.succeeded", "confirmed").await?;
+    scene.webhook(&booking, "payment_intent.succeeded", &["confirmed"]).await?;
     Ok(())
 }

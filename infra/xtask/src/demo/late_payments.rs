@@ -25,7 +25,7 @@ pub(super) async fn late_money_finds_its_stock_free(scene: &mut Scene) -> Result
     scene.let_hold_lapse(&booking).await?;
     let jana = scene.jana.clone();
     scene.pay(&jana, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
-    scene.webhook(&booking, "payment_intent.succeeded", "confirmed").await?;
+    scene.webhook(&booking, "payment_intent.succeeded", &["confirmed"]).await?;
     scene.must_be(&booking, "confirmed").await
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn late_money_finds_its_stock_gone(scene: &mut Scene) -> Result
     let wish = Wish { provider: &provider, lines: &[(&rafts, 3)], window: &window };
     scene.reserve("took the stock", &tomas, "reserves the same 3 pack rafts", &wish).await?;
     scene.pay(&jana, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
-    scene.webhook(&booking, "payment_intent.succeeded", "cancelled_conflict").await?;
+    scene.webhook(&booking, "payment_intent.succeeded", &["cancelled_conflict"]).await?;
     scene.must_be(&booking, "cancelled").await?;
     scene.money_goes_back(&booking).await
 }
