@@ -92,13 +92,15 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
         })?;
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
+    tokio::join!(app.db.connect_in_init(), app.tokens.warm());
     if app.guard.is_configured() {
+        // Last, so that it does not compete with the connection for the processor: the init phase need not wait for
+        // it, and it is done by the time the first event has been fetched and parsed.
         network.warm();
     } else {
         tracing::warn!(function, "guard.off: GUARD_TABLE is not set");
         telemetry::metrics::guard_open(function);
     }
-    tokio::join!(app.db.connect_in_init(), app.tokens.warm());
     Ok(Arc::new(app))
 }
 

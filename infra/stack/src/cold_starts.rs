@@ -23,12 +23,21 @@ const INIT_REPORT: &str = "INIT REPORT(durationMs: ";
 /// How long the emulator may take to report an init phase; Lambda itself gives a function ten seconds.
 const REPORT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The authorities that a function loads for what it talks to beside the database.
+#[derive(Clone, Copy, Debug)]
+pub enum Authorities {
+    /// Those few that it needs, as the template's certificate layer has them.
+    Few,
+    /// All that the system trusts.
+    System,
+}
+
 /// What functions connect to while they start: a database behind TLS, a guard table and a Stripe stand-in.
 pub struct ColdStarts {
     emulator: PathBuf,
     settings: HashMap<String, String>,
     _stripe: Stripe,
-    _servers: Servers,
+    servers: Servers,
     run: Run,
 }
 
@@ -45,11 +54,11 @@ impl ColdStarts {
         let stripe = Stripe::stand_in(None, "http://127.0.0.1:9/").await?;
         let settings = settings(&options, &servers, &stripe, &Secrets::random());
         step.done();
-        Ok(Self { emulator, settings, _stripe: stripe, _servers: servers, run })
+        Ok(Self { emulator, settings, _stripe: stripe, servers, run })
     }
 
     /// Starts the program in a sandbox of its own and returns the length of its init phase.
-    pub async fn init_duration(&self, program: &Path) -> Result<Duration> {
+    pub async fn init_duration(&self, program: &Path, authorities: Authorities) -> Result<Duration> {
         let (sandbox, runtime_api) = (port_or_free(None)?, port_or_free(None)?);
         let log = self.run.folder().join("runtime_emulator.log");
         fs::write(&log, "")?;
@@ -61,6 +70,9 @@ impl ColdStarts {
             .args(["--runtime-api-address", &format!("127.0.0.1:{runtime_api}")])
             .arg(program)
             .current_dir(self.run.folder());
+        if let Authorities::Few = authorities {
+            command.env("SSL_CERT_FILE", &self.servers.postgres.endpoint.authority);
+        }
         let mut daemon = Daemon::start(&self.run, "the runtime interface emulator", &mut command, &log)?;
         daemon.ready_at(sandbox).await?;
         // The first event makes the sandbox; what the function answers to it does not matter here.

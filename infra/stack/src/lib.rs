@@ -30,7 +30,7 @@ mod tokens;
 pub mod tools;
 mod wait;
 
-pub use cold_starts::ColdStarts;
+pub use cold_starts::{Authorities, ColdStarts};
 pub use local_stack::{LocalStack, Options};
 pub use postgres::PostgresPrograms;
 pub use progress::Step;

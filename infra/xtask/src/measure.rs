@@ -1,31 +1,34 @@
 //! `cargo xtask measure`: how large the functions are, and how long they take to start.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 use stack::functions::{self, ReleaseBuild};
-use stack::{ColdStarts, Step};
+use stack::{Authorities, ColdStarts, Step};
 
 use crate::cli::MeasureArguments;
+
+const HEADER: [&str; 6] =
+    ["function", "zipped", "median start", "fastest", "slowest", "median with the system's CA bundle"];
 
 pub(crate) async fn run(arguments: &MeasureArguments) -> Result<()> {
     let builds = functions::build_release().await?;
     let cold_starts = ColdStarts::prepare().await?;
     let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(["function", "zipped", "median start", "fastest", "slowest"]);
+    table.load_style(ASCII_MARKDOWN).set_header(HEADER);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for ReleaseBuild { name, program, archive } in builds {
-        let step = Step::begin(format!("Starting {name} {} times", arguments.starts));
-        let starts = measure_starts(&cold_starts, &program, arguments.starts).await?;
+        let step = Step::begin(format!("Starting {name}"));
+        let few = Starts::measure(&cold_starts, &program, Authorities::Few, arguments.starts).await?;
+        let system = Starts::measure(&cold_starts, &program, Authorities::System, arguments.starts).await?;
         step.done();
-        let size = archive_size(&archive)?;
-        let Starts { median, fastest, slowest } = starts;
-        table.add_row([name, size, milliseconds(median), milliseconds(fastest), milliseconds(slowest)]);
+        let starts = [few.median, few.fastest, few.slowest, system.median].map(milliseconds);
+        table.add_row([name, archive_size(&archive)?].into_iter().chain(starts));
     }
     println!("{table}");
     Ok(())
@@ -38,23 +41,29 @@ struct Starts {
     slowest: Duration,
 }
 
-async fn measure_starts(cold_starts: &ColdStarts, program: &PathBuf, count: u16) -> Result<Starts> {
-    // The first start reads the program from the disk; Lambda, too, has it at hand.
-    cold_starts.init_duration(program).await?;
-    let mut durations = Vec::new();
-    for _ in 0..count {
-        durations.push(cold_starts.init_duration(program).await?);
+impl Starts {
+    async fn measure(
+        cold_starts: &ColdStarts,
+        program: &Path,
+        authorities: Authorities,
+        count: u16,
+    ) -> Result<Self> {
+        // The first start reads the program from the disk; Lambda, too, has it at hand.
+        cold_starts.init_duration(program, authorities).await?;
+        let mut durations = Vec::new();
+        for _ in 0..count {
+            durations.push(cold_starts.init_duration(program, authorities).await?);
+        }
+        durations.sort();
+        let median = durations.get(durations.len() / 2).copied();
+        let (fastest, slowest) = (durations.first().copied(), durations.last().copied());
+        let measured = median.zip(fastest).zip(slowest).context("nothing was measured")?;
+        let ((median, fastest), slowest) = measured;
+        Ok(Self { median, fastest, slowest })
     }
-    durations.sort();
-    let at = |index: usize| durations.get(index).copied().context("nothing was measured");
-    Ok(Starts {
-        median: at(durations.len() / 2)?,
-        fastest: at(0)?,
-        slowest: at(durations.len().saturating_sub(1))?,
-    })
 }
 
-fn archive_size(archive: &PathBuf) -> Result<String> {
+fn archive_size(archive: &Path) -> Result<String> {
     let bytes =
         std::fs::metadata(archive).with_context(|| format!("{} is missing", archive.display()))?.len();
     let hundredths = bytes / 10_000;
