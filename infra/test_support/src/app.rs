@@ -35,7 +35,7 @@ pub fn settings(database: &TestDatabase, stripe: &StandIn) -> Result<BTreeMap<&'
         ("STRIPE_API_BASE", stripe.base_url().to_owned()),
         ("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},previous_{WEBHOOK_SECRET}")),
         ("CRON_SECRET", "cron-secret,previous-cron-secret".to_owned()),
-        ("AUTH_ORIGIN_ALLOWLIST", "https://shop.example".to_owned()),
+        ("AUTH_ORIGIN_ALLOWLIST", "https://shop.example,http://localhost:5173".to_owned()),
         ("RUN_JOBS_BEAT_MS", "100".to_owned()),
         ("FUNCTION_TIMEOUT_SECONDS", "15".to_owned()),
     ]))

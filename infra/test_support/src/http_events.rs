@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -43,6 +45,55 @@ impl HttpCall {
         }
     }
 
+    /// A sample event of `events/`, such as `reserve_gear/one_line.json`, with other texts in its body: sample events
+    /// have fixed ids (see [`sample`](crate::sample)), a test's rows have new ones.
+    ///
+    /// # Errors
+    /// If there is no such sample.
+    pub fn sample(path: &str, replacements: &[(&str, &str)]) -> Result<Self> {
+        let call = Self { event: sample_event(path)? };
+        let body = (replacements.iter())
+            .fold(call.body_text()?, |body, (sample, actual)| body.replace(sample, actual));
+        Ok(call.same_encoding_with(&body))
+    }
+
+    /// With other members of its JSON body; null takes one away.
+    ///
+    /// # Errors
+    /// If the body is not a JSON object.
+    pub fn patch(self, changes: &Value) -> Result<Self> {
+        let mut body: Value = serde_json::from_str(&self.body_text()?)?;
+        let members = body.as_object_mut().context("the body is no object")?;
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => drop(members.remove(name)),
+                value => drop(members.insert(name.clone(), value.clone())),
+            }
+        }
+        Ok(self.same_encoding_with(&body.to_string()))
+    }
+
+    /// The body as text, decoded where the event has it in base64.
+    ///
+    /// # Errors
+    /// If it is no text.
+    pub fn body_text(&self) -> Result<String> {
+        let body = self.event.get("body").and_then(Value::as_str).unwrap_or_default();
+        if self.has_base64_body() {
+            Ok(String::from_utf8(BASE64.decode(body)?)?)
+        } else {
+            Ok(body.to_owned())
+        }
+    }
+
+    fn has_base64_body(&self) -> bool {
+        self.event.get("isBase64Encoded") == Some(&Value::Bool(true))
+    }
+
+    fn same_encoding_with(self, body: &str) -> Self {
+        if self.has_base64_body() { self.bytes(body.as_bytes()) } else { self.body(body) }
+    }
+
     /// With a header.
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
@@ -54,8 +105,22 @@ impl HttpCall {
     /// # Errors
     /// Never.
     pub fn by(self, user_id: Uuid) -> Result<Self> {
-        let token = Token::of(user_id).encode()?;
-        Ok(self.header("authorization", &format!("Bearer {token}")))
+        Ok(self.bearer(&Token::of(user_id).encode()?))
+    }
+
+    /// With this token, good or not.
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Without a header.
+    #[must_use]
+    pub fn without_header(mut self, name: &str) -> Self {
+        if let Some(headers) = self.event.get_mut("headers").and_then(Value::as_object_mut) {
+            headers.remove(name);
+        }
+        self
     }
 
     /// With a body as it is.
@@ -64,10 +129,10 @@ impl HttpCall {
         self.set("/body", body.into())
     }
 
-    /// With a body of bytes, as AWS encodes them: base64, which the caller has done.
+    /// With a body of bytes, which AWS encodes in base64.
     #[must_use]
-    pub fn base64_body(self, body: &str) -> Self {
-        self.body(body).set("/isBase64Encoded", true.into())
+    pub fn bytes(self, body: &[u8]) -> Self {
+        self.body(&BASE64.encode(body)).set("/isBase64Encoded", true.into())
     }
 
     /// From another address.
@@ -118,6 +183,33 @@ impl Reply {
             _ => Value::Null,
         };
         Ok(Self { status: parts.status.as_u16(), body, headers: parts.headers })
+    }
+
+    /// Reads what a function gave back that takes events of any shape: the payload of an HTTP API.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn read_event(payload: &Value) -> Result<Self> {
+        let member = |name: &str| payload.get(name).with_context(|| format!("no {name} in {payload}"));
+        let mut response =
+            Response::builder().status(u16::try_from(member("statusCode")?.as_u64().unwrap_or(0))?);
+        for (name, value) in member("headers")?.as_object().into_iter().flatten() {
+            response = response.header(name, value.as_str().unwrap_or_default());
+        }
+        let body = member("body")?.as_str().unwrap_or_default();
+        Self::read(response.body(Body::Text(body.to_owned()))?)
+    }
+
+    /// A member of the body, by JSON pointer; null where there is none.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.body.pointer(pointer).unwrap_or(&Value::Null)
+    }
+
+    /// Status and stable code, which say together how a request was refused.
+    #[must_use]
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status, self.error())
     }
 
     /// The stable code of a refusal.

@@ -6,8 +6,11 @@
 
 mod app;
 mod database;
+pub mod door;
 mod fixtures;
 mod http_events;
+pub mod sample;
+mod shop;
 mod stripe_events;
 mod tokens;
 mod wait;
@@ -16,6 +19,7 @@ pub use app::{TestApp, settings};
 pub use database::TestDatabase;
 pub use fixtures::{Gear, Provider, actor, booking, in_days, reserve};
 pub use http_events::{HttpCall, Reply, sample_event};
+pub use shop::Shop;
 pub use stripe_events::{StripeEvent, WEBHOOK_SECRET, sign};
 pub use tokens::{ISSUER, JWT_SECRET, Token};
 pub use wait::wait_until;

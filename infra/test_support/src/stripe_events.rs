@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::HttpCall;
+use crate::{HttpCall, sample};
 
 /// The signing secret that test applications expect.
 pub const WEBHOOK_SECRET: &str = "whsec_test";
@@ -61,6 +61,30 @@ impl StripeEvent {
             "metadata": {"reservation_id": reservation_id, "provider_id": provider_id},
         });
         Self::new(event_type, object)
+    }
+
+    /// A sample event of `events/stripe_webhook/`, such as `payment_intent_succeeded`, about this intent, reservation
+    /// and provider.
+    ///
+    /// # Errors
+    /// If there is no such sample.
+    pub fn sample(name: &str, intent_id: &str, reservation_id: Uuid, provider_id: Uuid) -> Result<Self> {
+        let replacements = [
+            (sample::PAYMENT_INTENT, intent_id),
+            (sample::RESERVATION, &reservation_id.to_string()),
+            (sample::PROVIDER, &provider_id.to_string()),
+        ];
+        let call = HttpCall::sample(&format!("stripe_webhook/{name}.json"), &replacements)?;
+        Ok(Self { payload: serde_json::from_str(&call.body_text()?)? })
+    }
+
+    /// Under another id, as another event.
+    #[must_use]
+    pub fn renamed(mut self, id: &str) -> Self {
+        if let Some(members) = self.payload.as_object_mut() {
+            members.insert("id".to_owned(), id.into());
+        }
+        self
     }
 
     /// The event's id.
