@@ -27,12 +27,21 @@ pub fn names() -> Result<Vec<String>> {
 
 /// Builds the programs of all functions (dev profile).
 pub async fn build() -> Result<()> {
-    let step = Step::begin("Building the functions");
+    let names = names()?;
+    let packages = names.iter().flat_map(|name| ["--package", name]);
+    build_by_cargo("Building the functions", packages).await
+}
+
+/// Builds the programs of all functions, and all tests, at once: two builds of different scope would build what they
+/// share twice, with different features.
+pub async fn build_with_tests() -> Result<()> {
+    build_by_cargo("Building the functions and all tests", ["--workspace", "--bins", "--tests"]).await
+}
+
+async fn build_by_cargo<'a>(what: &str, scope: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let step = Step::begin_aloud(what);
     let mut command = Command::new("cargo");
-    command.arg("build").current_dir(paths::root());
-    for name in names()? {
-        command.args(["--package", &name]);
-    }
+    command.arg("build").args(scope).current_dir(paths::root());
     run_cargo(command).await?;
     step.done();
     Ok(())
@@ -51,7 +60,7 @@ pub struct ReleaseBuild {
 /// Builds all functions as `sam build` does.
 pub async fn build_release() -> Result<Vec<ReleaseBuild>> {
     let cargo_lambda = tools::emulators().await?.cargo_lambda;
-    let step = Step::begin("Building the functions for deployment");
+    let step = Step::begin_aloud("Building the functions for deployment");
     let names = names()?;
     // One pass compiles and leaves the programs, the other zips them.
     for format in ["binary", "zip"] {
@@ -90,7 +99,7 @@ fn with_folder_of(program: &Path) -> Result<OsString> {
 async fn run_cargo(command: Command) -> Result<()> {
     let status = tokio::process::Command::from(command).kill_on_drop(true).status().await?;
     if !status.success() {
-        bail!("the functions do not build");
+        bail!("the build failed");
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ impl LocalStack {
         let processes = Processes::start(&run, &runtime, &template, &settings, options.processes)?;
         let front = Front::start(&template, &runtime, options.port).await?;
         let health = format!("{}/health", front.url);
-        let healthy = async || Ok(drop(reqwest::get(&health).await?.error_for_status()?));
+        let healthy = async || Ok(reqwest::get(&health).await?.error_for_status().map(drop)?);
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;
         let file = StackFile {
             base_url: front.url.clone(),

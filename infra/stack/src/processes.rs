@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,18 +68,13 @@ impl Drop for Processes {
 }
 
 impl Slot {
-    fn start(
-        run: &Run,
-        function: &str,
-        environment: &HashMap<String, String>,
-        log: &PathBuf,
-    ) -> Result<Self> {
+    fn start(run: &Run, function: &str, environment: &HashMap<String, String>, log: &Path) -> Result<Self> {
         let daemon = start_process(run, function, environment, log)?;
         Ok(Self {
             run: run.clone(),
             function: function.to_owned(),
             environment: environment.clone(),
-            log: log.clone(),
+            log: log.to_owned(),
             daemon,
         })
     }
@@ -101,7 +96,7 @@ fn start_process(
     run: &Run,
     function: &str,
     environment: &HashMap<String, String>,
-    log: &std::path::Path,
+    log: &Path,
 ) -> Result<Daemon> {
     let mut command = Command::new(paths::programs().join(function));
     // Nothing but these settings: what the developer happens to have set must not matter.

@@ -15,15 +15,26 @@ pub struct Step {
 impl Step {
     /// Says that the step begins.
     pub fn begin(what: impl Into<String>) -> Self {
-        let what = what.into();
-        let bar = ProgressBar::new_spinner().with_message(what.clone());
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
         if !stderr().is_terminal() {
-            eprintln!("  … {what}");
+            return Self::begin_aloud(what);
         }
+        let step = Self::new(what.into(), ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})") {
+            step.bar.set_style(style);
+        }
+        step.bar.set_message(step.what.clone());
+        step.bar.enable_steady_tick(Duration::from_millis(100));
+        step
+    }
+
+    /// Says that a step begins which shows its progress itself.
+    pub fn begin_aloud(what: impl Into<String>) -> Self {
+        let step = Self::new(what.into(), ProgressBar::hidden());
+        eprintln!("  … {}", step.what);
+        step
+    }
+
+    fn new(what: String, bar: ProgressBar) -> Self {
         Self { bar, started: Instant::now(), what }
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct TemplateFunction {
 }
 
 /// What Lambda allows a function for which the template says nothing.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
 
 /// Reads the functions of the project's template.
 pub(crate) fn functions() -> Result<Vec<TemplateFunction>> {
@@ -31,49 +31,115 @@ pub(crate) fn functions() -> Result<Vec<TemplateFunction>> {
     parse(&text).with_context(|| format!("cannot understand {}", file.display()))
 }
 
+/// The parts of the template's format that are read here, under the names they have there.
+mod format {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_norway::Value;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Template {
+        #[serde(default)]
+        pub(super) globals: Globals,
+        pub(super) resources: BTreeMap<String, Value>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Globals {
+        #[serde(default)]
+        pub(super) function: Properties,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Function {
+        pub(super) metadata: Metadata,
+        pub(super) properties: Properties,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Metadata {
+        pub(super) build_properties: BuildProperties,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct BuildProperties {
+        pub(super) binary: String,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Properties {
+        pub(super) timeout: Option<u64>,
+        #[serde(default)]
+        pub(super) events: BTreeMap<String, Event>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Event {
+        pub(super) r#type: String,
+        pub(super) properties: EventProperties,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct EventProperties {
+        /// Of a route.
+        pub(super) path: Option<String>,
+        /// Of a schedule of the first kind.
+        pub(super) schedule: Option<String>,
+        /// Of a schedule of the second kind.
+        pub(super) schedule_expression: Option<String>,
+    }
+}
+
 fn parse(text: &str) -> Result<Vec<TemplateFunction>> {
-    let template: Value = serde_norway::from_str(text)?;
-    let default_timeout = timeout(&template["Globals"]["Function"]).unwrap_or(DEFAULT_TIMEOUT);
-    let Some(resources) = template["Resources"].as_mapping() else { bail!("there are no Resources") };
-    resources
-        .iter()
-        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+    let template: format::Template = serde_norway::from_str(text)?;
+    let default_timeout = template.globals.function.timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+    let is_function =
+        |resource: &Value| resource.get("Type").is_some_and(|it| it == "AWS::Serverless::Function");
+    template
+        .resources
+        .into_iter()
+        .filter(|(_, resource)| is_function(resource))
         .map(|(id, resource)| {
-            function(resource, default_timeout).with_context(|| format!("in {}", id.as_str().unwrap_or("?")))
+            let function = serde_norway::from_value(resource).map_err(anyhow::Error::from);
+            function.and_then(|it| describe(it, default_timeout)).with_context(|| format!("in {id}"))
         })
         .collect()
 }
 
-fn function(resource: &Value, default_timeout: Duration) -> Result<TemplateFunction> {
-    let name = resource["Metadata"]["BuildProperties"]["Binary"].as_str().context("there is no Binary")?;
-    let properties = &resource["Properties"];
-    let mut function = TemplateFunction {
-        name: name.to_owned(),
-        timeout: timeout(properties).unwrap_or(default_timeout),
+fn describe(function: format::Function, default_timeout: u64) -> Result<TemplateFunction> {
+    let format::Properties { timeout, events } = function.properties;
+    let mut described = TemplateFunction {
+        name: function.metadata.build_properties.binary,
+        timeout: Duration::from_secs(timeout.unwrap_or(default_timeout)),
         paths: Vec::new(),
         schedules: Vec::new(),
     };
-    for event in properties["Events"].as_mapping().into_iter().flat_map(|events| events.values()) {
-        let properties = &event["Properties"];
-        match event["Type"].as_str() {
-            Some("HttpApi") => {
-                function.paths.push(properties["Path"].as_str().context("a route has no Path")?.to_owned());
+    for (name, format::Event { r#type, properties }) in events {
+        match r#type.as_str() {
+            "HttpApi" => {
+                described.paths.push(properties.path.with_context(|| format!("{name} has no Path"))?)
             }
-            Some("Schedule") => function.schedules.push(rate(&properties["Schedule"])?),
-            Some("ScheduleV2") => function.schedules.push(rate(&properties["ScheduleExpression"])?),
-            other => bail!("the local stack has no events of type {}", other.unwrap_or("?")),
+            "Schedule" => described.schedules.push(rate(&properties.schedule.unwrap_or_default())?),
+            "ScheduleV2" => {
+                described.schedules.push(rate(&properties.schedule_expression.unwrap_or_default())?)
+            }
+            other => bail!("the local stack has no events of type {other}"),
         }
     }
-    Ok(function)
-}
-
-fn timeout(properties: &Value) -> Option<Duration> {
-    properties["Timeout"].as_u64().map(Duration::from_secs)
+    Ok(described)
 }
 
 /// The interval of `rate(5 minutes)`.
-fn rate(expression: &Value) -> Result<Duration> {
-    let text = expression.as_str().unwrap_or_default();
+fn rate(text: &str) -> Result<Duration> {
     let interval = text.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));
     let (count, unit) = interval.and_then(|interval| interval.split_once(' ')).unwrap_or_default();
     let seconds = match unit.trim_end_matches('s') {

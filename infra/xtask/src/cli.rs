@@ -22,6 +22,11 @@ pub(crate) enum Command {
     Test(TestArguments),
     /// Look for everything that can be found without running the product
     Check,
+    /// Look at the settings in the environment
+    Env {
+        #[command(subcommand)]
+        action: EnvAction,
+    },
     /// Change the schema of the database in DATABASE_URL
     Migrate(MigrateArguments),
     /// Build the functions for deployment; print how large they are and how long they take to start
@@ -95,6 +100,12 @@ pub(crate) struct MeasureArguments {
     /// How often each function is started
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) starts: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EnvAction {
+    /// Name every setting that is missing or malformed
+    Check,
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod demo;
+mod env;
 mod measure;
 mod migrate;
 mod test;
@@ -44,6 +45,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Demo => demo::run().await,
         Command::Check => check::run().await,
         Command::Up(arguments) => up::run(arguments).await,
+        Command::Env { action } => Ok(env::run(&action).await),
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Measure(arguments) => measure::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).await,

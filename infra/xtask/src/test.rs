@@ -19,7 +19,11 @@ pub(crate) async fn run(arguments: &TestArguments) -> Result<ExitCode> {
     }
     let nextest = tools::cargo_tool(CargoTool::NEXTEST).await?;
     tools::stripe_clients().await?;
-    functions::build().await?;
+    if arguments.args.is_empty() {
+        functions::build_with_tests().await?;
+    } else {
+        functions::build().await?;
+    }
     let run = Run::start()?;
     let servers = TestServers::start(&run).await?;
 

@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::json;
 use stack::wait_for;
 
 use super::scene::{Booking, Intent, Scene, Window, Wish};
+use super::story::decision;
 
 pub(super) async fn a_lapsed_hold_is_swept(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("A hold lapses; the sweep ends it and its payment intent");
     let (booking, _, _) = begin_paying(scene, "swept", "Snowshoes", 9).await?;
     scene.let_hold_lapse(&booking).await?;
     let schedule = scene.schedule();
-    let answer = scene.call(&schedule, "sweeps", "cleanup_reservation_holds", &json!({})).await?;
-    ensure!(answer.status == 200 && answer.body["deleted_count"] == 1, "the sweep said {}", answer.body);
+    let sweep = scene.call(&schedule, "sweeps", "cleanup_reservation_holds", &json!({})).await?;
+    sweep.expect(200, "1 expired")?;
     scene.must_be(&booking, "expired").await?;
     scene.payment_becomes(&booking, "canceled").await
 }
@@ -53,8 +54,8 @@ pub(super) async fn an_event_that_comes_twice_changes_nothing(scene: &mut Scene,
         let deliveries = stripe.deliveries().await?;
         let mut replays = deliveries.into_iter().filter(|delivery| delivery.event_id == event).skip(1);
         let replay =
-            replays.find(|delivery| delivery.answer["decision"] == "replay" && delivery.status == Some(200));
-        replay.map(drop).ok_or_else(|| anyhow::anyhow!("no replay yet"))
+            replays.find(|delivery| decision(&delivery.answer) == "replay" && delivery.status == Some(200));
+        replay.map(drop).context("no replay yet")
     };
     wait_for("the replay", Duration::from_secs(10), replayed, || Ok(())).await?;
     scene.story.line("Stripe", "delivers payment_intent.succeeded", Some(200), "replay", started.elapsed());

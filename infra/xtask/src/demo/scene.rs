@@ -162,7 +162,7 @@ impl Scene {
         let answer = self.ask(who, what, wish).await?.expect(201, "hold")?;
         let booking = Booking {
             id: answer.text("reservation_id")?,
-            amount_minor: answer.body["amount_total_minor"].as_i64().context("no amount")?,
+            amount_minor: answer.minor("amount_total_minor")?,
             currency: answer.text("currency")?,
         };
         self.bookings.push((chapter, booking.clone()));
@@ -175,7 +175,7 @@ impl Scene {
         let answer = self.call(who, "starts to pay", "create_payment_intent", &body).await?;
         let again = self.call(who, "presses the button again", "create_payment_intent", &body).await?;
         ensure!(answer.text("payment_intent_id")? == again.text("payment_intent_id")?, "two intents");
-        ensure!(answer.body["amount_minor"] == booking.amount_minor, "another amount: {}", answer.body);
+        ensure!(answer.minor("amount_minor")? == booking.amount_minor, "another amount: {}", answer.body);
         Ok(Intent { id: answer.text("payment_intent_id")?, client_secret: answer.text("client_secret")? })
     }
 
@@ -213,5 +213,10 @@ impl Answer {
     pub(super) fn text(&self, field: &str) -> Result<String> {
         let text = self.body.get(field).and_then(Value::as_str);
         Ok(text.with_context(|| format!("no {field} in {}", self.body))?.to_owned())
+    }
+
+    /// A field that is an amount in minor units.
+    fn minor(&self, field: &str) -> Result<i64> {
+        self.body.get(field).and_then(Value::as_i64).with_context(|| format!("no {field} in {}", self.body))
     }
 }

@@ -1,0 +1,34 @@
+//! `cargo xtask env`.
+
+use std::process::ExitCode;
+
+use kitloop::config::{Config, ConfigErrors, Needs, Problem};
+use kitloop::network::Network;
+
+use crate::cli::EnvAction;
+
+pub(crate) async fn run(action: &EnvAction) -> ExitCode {
+    match action {
+        EnvAction::Check => check().await,
+    }
+}
+
+/// Reads the environment as the functions do when they start, with everything that any of them needs.
+async fn check() -> ExitCode {
+    match Config::load_with_parameters(Needs::ALL, &Network::default()).await {
+        Ok(config) => {
+            for (part, is_configured) in config.configured() {
+                println!("{part:<16}{}", if is_configured { "configured" } else { "not configured" });
+            }
+            println!("nothing is missing or malformed");
+            ExitCode::SUCCESS
+        }
+        Err(ConfigErrors(problems)) => {
+            for Problem { setting, problem } in &problems {
+                println!("{setting:<24}{problem}");
+            }
+            println!("{} settings are missing or malformed", problems.len());
+            ExitCode::FAILURE
+        }
+    }
+}
