@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::daemon::Daemon;
-use crate::local_stack::{Options, Servers, Tools, start_servers};
+use crate::local_stack::Options;
 use crate::net::port_or_free;
 use crate::progress::Step;
 use crate::run::Run;
+use crate::servers::{Programs, Servers};
 use crate::settings::{Secrets, settings};
 use crate::stripe::Stripe;
 use crate::tools;
@@ -44,12 +45,12 @@ pub struct ColdStarts {
 impl ColdStarts {
     /// Installs what is missing and starts the servers.
     pub async fn prepare() -> Result<Self> {
-        let installed = Tools::install().await?;
+        let installed = Programs::install().await?;
         let emulator = tools::checkers().await?.runtime_emulator()?;
         let step = Step::begin("Starting what functions connect to");
         let run = Run::start()?;
         let options = Options { rate_limits: true, ..Options::default() };
-        let (servers, _seed) = start_servers(&run, &installed, &options).await?;
+        let (servers, _seed) = Servers::start(&run, &installed, &options).await?;
         // No function calls Stripe before its first request, so nobody receives webhooks here.
         let stripe = Stripe::stand_in(None, "http://127.0.0.1:9/").await?;
         let settings = settings(&options, &servers, &stripe, &Secrets::random());

@@ -20,13 +20,13 @@ mod runtime;
 mod schedules;
 mod secret;
 mod seed;
+mod servers;
 mod settings;
 mod stack_file;
 mod stripe;
 mod system_user;
 mod template;
 mod test_servers;
-mod tokens;
 pub mod tools;
 mod wait;
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::local_stack::{DATABASE, Options, Servers};
+use test_support::ISSUER;
+
+use crate::local_stack::Options;
 use crate::ministack::{GUARD_TABLE, REGION};
 use crate::secret::random_secret;
+use crate::servers::{DATABASE, Servers};
 use crate::stripe::Stripe;
-use crate::tokens::ISSUER;
 
 /// A page of a frontend under development may call the functions.
 const FRONTEND_ORIGIN: &str = "http://localhost:5173";

@@ -6,15 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::json;
+use test_support::Token;
 use uuid::Uuid;
 
-use crate::local_stack::{DATABASE, Servers};
 use crate::paths;
 use crate::seed::{Gear, Seed, Users};
+use crate::servers::{DATABASE, Servers};
 use crate::settings::Secrets;
 use crate::stripe::Stripe;
-use crate::tokens::token;
 
 /// The content of stack.json.
 #[derive(Clone, Debug, Serialize)]
@@ -77,8 +79,13 @@ pub struct StackUser {
 
 impl StackUsers {
     fn sign_in(users: &Users, jwt_secret: &str) -> Result<Self> {
+        let tomorrow = jiff::Timestamp::now().checked_add(SignedDuration::from_hours(24))?.as_second();
         let user = |id: Uuid, name: &str| {
-            anyhow::Ok(StackUser { id, token: token(jwt_secret, id, &format!("{name}@example.com"))? })
+            let token = Token::of(id)
+                .with("email", json!(format!("{name}@example.com")))
+                .with("exp", json!(tomorrow))
+                .signed_with(jwt_secret);
+            anyhow::Ok(StackUser { id, token: token.encode()? })
         };
         Ok(Self {
             customer: user(users.customer, "customer")?,
@@ -91,12 +98,19 @@ impl StackUsers {
 }
 
 impl StackFile {
-    /// Everything but the addresses of the functions.
-    pub(crate) fn describe(servers: &Servers, stripe: &Stripe, secrets: Secrets, seed: Seed) -> Result<Self> {
+    /// Describes a stack that runs: the front's address, the functions' URLs by name, and what they use.
+    pub(crate) fn describe(
+        base_url: String,
+        functions: BTreeMap<String, String>,
+        servers: &Servers,
+        stripe: &Stripe,
+        secrets: Secrets,
+        seed: Seed,
+    ) -> Result<Self> {
         let Servers { postgres, pooler, .. } = servers;
         Ok(Self {
-            base_url: String::new(),
-            functions: BTreeMap::new(),
+            base_url,
+            functions,
             database_url: postgres.endpoint.url(&postgres.app, DATABASE),
             admin_database_url: postgres.endpoint.url(&postgres.admin, DATABASE),
             pooler_url: pooler.endpoint.url(&postgres.app, DATABASE),
