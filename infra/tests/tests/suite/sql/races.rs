@@ -3,79 +3,239 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use kitloop::db::reserve_gear;
+use kitloop::db::{self, Db, ReserveRequest, reserve_gear};
+use kitloop::domain::{Booking, ConfirmationAction, Contact, Decision, Fact, PaymentStatus};
 use kitloop::error::{Code, Error};
-use kitloop::{db::ReserveRequest, domain::Contact};
 use test_support::{Gear, Provider, TestDatabase, actor, booking, reserve};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::shop::{Shop, booking_of};
+
 fn is_refusal<T>(outcome: &Result<T, Error>, code: Code) -> bool {
     matches!(outcome, Err(Error::Refused(refusal)) if refusal.code == code)
+}
+
+/// Runs what `act` makes for each of the callers, all connected before the first begins.
+async fn race<T, F>(
+    database: &TestDatabase,
+    callers: usize,
+    act: impl Fn(usize, Db) -> F,
+) -> Result<Vec<Result<T, Error>>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(callers));
+    let mut tasks = JoinSet::new();
+    for caller in 0..callers {
+        let (db, barrier) = (database.db()?, Arc::clone(&barrier));
+        let work = act(caller, db.clone());
+        tasks.spawn(async move {
+            db.connect_in_init().await;
+            barrier.wait().await;
+            work.await
+        });
+    }
+    Ok(tasks.join_all().await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hundred_callers_for_five_units_exactly_five_win() -> Result<()> {
     const CALLERS: usize = 200;
-    let database = TestDatabase::create().await?;
-    let provider = Provider::default().insert(&database).await?;
-    let skis = Gear::of(5).insert(&database, provider).await?;
-    let booking = Arc::new(booking(provider, skis, 1)?);
-    let barrier = Arc::new(Barrier::new(CALLERS));
-    let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
-        let (db, booking, barrier) = (database.db()?, Arc::clone(&booking), Arc::clone(&barrier));
-        callers.spawn(async move {
-            db.connect_in_init().await;
-            barrier.wait().await;
-            reserve(&db, Uuid::new_v4(), &booking).await
-        });
-    }
-    let outcomes = callers.join_all().await;
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(5)).await?;
+    let booking = Arc::new(booking(shop.provider, shop.gear, 1)?);
+    let outcomes = race(&shop.database, CALLERS, |_, db| {
+        let booking = Arc::clone(&booking);
+        async move { reserve(&db, Uuid::new_v4(), &booking).await }
+    })
+    .await?;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 5);
-    let refused =
-        outcomes.iter().filter(|outcome| is_refusal(outcome, Code::InsufficientAvailability)).count();
-    assert_eq!(refused, CALLERS - 5, "{outcomes:#?}");
-    database.assert_consistent().await
+    // At the end of so long a queue, one may be told to come again.
+    let is_loser = |outcome: &Result<_, Error>| {
+        is_refusal(outcome, Code::InsufficientAvailability)
+            || matches!(outcome, Err(Error::DatabaseUnavailable(_)))
+    };
+    assert_eq!(outcomes.iter().filter(|outcome| is_loser(outcome)).count(), CALLERS - 5, "{outcomes:#?}");
+    shop.database.assert_consistent().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_raced_fifty_times_makes_one_reservation() -> Result<()> {
     const CALLERS: usize = 50;
-    let database = TestDatabase::create().await?;
-    let provider = Provider::default().insert(&database).await?;
-    let skis = Gear::of(50).insert(&database, provider).await?;
-    let booking = Arc::new(booking(provider, skis, 1)?);
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(50)).await?;
+    let booking = Arc::new(booking(shop.provider, shop.gear, 1)?);
     let user = Uuid::new_v4();
-    let barrier = Arc::new(Barrier::new(CALLERS));
-    let mut callers = JoinSet::new();
+    let outcomes = race(&shop.database, CALLERS, |_, db| {
+        let booking = Arc::clone(&booking);
+        async move { reserve_under_one_key(&db, user, &booking).await }
+    })
+    .await?;
+    let answers = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(answers.iter().filter(|(_, replayed)| !replayed).count(), 1);
+    let first = answers.first().map(|(id, _)| *id);
+    assert!(answers.iter().all(|(id, _)| Some(*id) == first));
+    assert_eq!(shop.database.value::<i64>("select count(*) from public.reservations", &[]).await?, 1);
+    shop.database.assert_consistent().await
+}
+
+/// Which reservation it became, and whether by an earlier request.
+async fn reserve_under_one_key(db: &Db, user: Uuid, booking: &Booking) -> Result<(Uuid, bool), Error> {
+    let request = ReserveRequest {
+        caller: &format!("user:{user}"),
+        idempotency_key: "one-key",
+        request_hash: "one-body",
+        actor: actor(user),
+        profile: &Contact::default(),
+        booking,
+    };
+    reserve_gear(db, &request).await.map(|reserved| (reserved.reservation_id.0, reserved.replayed))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_items_asked_for_in_opposite_order_never_deadlock() -> Result<()> {
+    const CALLERS: usize = 30;
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(100)).await?;
+    let rafts = Gear::of(100).insert(&shop.database, shop.provider).await?;
+    let lines = [(shop.gear, 1), (rafts, 1)];
+    let bookings = [
+        Arc::new(booking_of(shop.provider, &lines)?),
+        Arc::new(booking_of(shop.provider, &[lines[1], lines[0]])?),
+    ];
+    let outcomes = race(&shop.database, CALLERS, |caller, db| {
+        let booking = Arc::clone(&bookings[caller % 2]);
+        async move {
+            for _ in 0..3 {
+                reserve(&db, Uuid::new_v4(), &booking).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:#?}");
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(shop.database.value::<i64>(deadlocks, &[]).await?, 0);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_asks_often_at_once_gets_no_more_holds_than_allowed() -> Result<()> {
+    const CALLERS: usize = 30;
+    let limited = Provider { max_open_holds: Some(3), ..Provider::default() };
+    let shop = Shop::open_with(&limited, &Gear::of(100)).await?;
+    // Another item for each caller, so that it is not the item's lock that puts them in a row.
+    let mut bookings = Vec::new();
     for _ in 0..CALLERS {
-        let (db, booking, barrier) = (database.db()?, Arc::clone(&booking), Arc::clone(&barrier));
-        callers.spawn(async move {
-            db.connect_in_init().await;
-            barrier.wait().await;
-            let request = ReserveRequest {
-                caller: &format!("user:{user}"),
-                idempotency_key: "one-key",
-                request_hash: "one-body",
-                actor: actor(user),
-                profile: &Contact::default(),
-                booking: &booking,
-            };
-            reserve_gear(&db, &request).await
-        });
+        let gear = Gear::of(1).insert(&shop.database, shop.provider).await?;
+        bookings.push(Arc::new(booking(shop.provider, gear, 1)?));
     }
-    let mut answers = Vec::new();
-    for outcome in callers.join_all().await {
-        answers.push(outcome?);
+    let user = Uuid::new_v4();
+    let outcomes = race(&shop.database, CALLERS, |caller, db| {
+        let booking = Arc::clone(&bookings[caller]);
+        async move { reserve(&db, user, &booking).await }
+    })
+    .await?;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    let refused = outcomes.iter().filter(|outcome| is_refusal(outcome, Code::TooManyOpenHolds)).count();
+    assert_eq!(refused, CALLERS - 3, "{outcomes:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_and_a_new_reservation_at_the_end_of_a_hold_never_both_get_the_unit() -> Result<()> {
+    const ROUNDS: i32 = 500;
+    let shop = Shop::open().await?;
+    let (payer, newcomer) = (shop.database.db()?, shop.database.db()?);
+    let (mut paid, mut taken) = (0, 0);
+    for round in 0..ROUNDS {
+        let gear = Gear::default().insert(&shop.database, shop.provider).await?;
+        let wanted = booking(shop.provider, gear, 1)?;
+        let held = reserve(&shop.db, Uuid::new_v4(), &wanted).await?;
+        let fact = paid_intent(&shop, &held, &format!("pi_{round}"));
+        // From well before the two begin to well after.
+        let sql = "update public.reservations
+            set reserved_until = clock_timestamp() + make_interval(secs => $2::integer / 1000.0) where id = $1";
+        shop.database.execute(sql, &[&held.reservation_id.0, &(round % 8 - 2)]).await?;
+        let (event_id, payload, new_customer) =
+            (format!("evt_{round}"), serde_json::json!({}), Uuid::new_v4());
+        let pay = db::apply_stripe_event(&payer, &event_id, "test.event", &payload, Some(&fact));
+        let (paying, taking) = tokio::join!(pay, reserve(&newcomer, new_customer, &wanted));
+        match (paying?.decision, taking) {
+            (Decision::Confirmed, taking) if is_refusal(&taking, Code::InsufficientAvailability) => paid += 1,
+            (Decision::CancelledConflict, Ok(_)) => taken += 1,
+            (decision, taking) => anyhow::bail!("round {round}: {decision:?} and {taking:?}"),
+        }
     }
-    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
-    assert!(
-        answers
-            .iter()
-            .all(|answer| Some(answer.reservation_id) == answers.first().map(|first| first.reservation_id))
+    assert!(paid > 0 && taken > 0, "the instants did not meet: {paid} paid, {taken} taken");
+    shop.database.assert_consistent().await
+}
+
+fn paid_intent(shop: &Shop, held: &db::Reserved, intent_id: &str) -> Fact {
+    let hold = super::shop::Hold {
+        id: held.reservation_id,
+        customer: Uuid::nil(),
+        amount_minor: held.amount_total_minor,
+    };
+    Fact::PaymentIntent(shop.intent(&hold, intent_id, PaymentStatus::Succeeded))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn customer_webhook_and_staff_confirming_at_once_have_one_effect() -> Result<()> {
+    const ROUNDS: usize = 30;
+    let shop = Arc::new(Shop::open_with(&Provider::default(), &Gear::of(100)).await?);
+    for round in 0..ROUNDS {
+        let hold = shop.hold().await?;
+        let intent_id = format!("pi_{round}");
+        shop.start_payment(&hold, &intent_id).await?;
+        let fact = Fact::PaymentIntent(shop.intent(&hold, &intent_id, PaymentStatus::Succeeded));
+        let (webhook, customer) = (shop.database.db()?, shop.database.db()?);
+        let (event_id, payload) = (format!("evt_{round}"), serde_json::json!({}));
+        let (by_webhook, by_customer, by_staff) = tokio::join!(
+            db::apply_stripe_event(&webhook, &event_id, "test.event", &payload, Some(&fact)),
+            db::settle_payment_intent(&customer, &fact),
+            shop.answer(shop.staff, &hold, ConfirmationAction::Confirm, None),
+        );
+        by_staff?;
+        let decisions = [by_webhook?.decision, by_customer?.decision];
+        let firm = decisions.iter().filter(|decision| **decision == Decision::Confirmed).count();
+        // Cash at the counter first: what comes by card is then a second payment and goes back, once.
+        let went_back = decisions.iter().filter(|decision| **decision == Decision::DuplicatePayment).count();
+        assert_eq!(firm + went_back, 1, "{decisions:?}");
+        assert_eq!(shop.state(&hold).await?, "confirmed");
+    }
+    let refunds = "select count(*) from public.jobs where kind = 'refund_payment'";
+    let audited = "select count(*) from public.audit_logs where action = 'reservation_offline'";
+    assert_eq!(
+        shop.database.value::<i64>(refunds, &[]).await?,
+        shop.database.value::<i64>(audited, &[]).await?,
+        "money goes back exactly where cash was taken"
     );
-    assert_eq!(database.value::<i64>("select count(*) from public.reservations", &[]).await?, 1);
-    database.assert_consistent().await
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_is_ever_held_by_two_workers() -> Result<()> {
+    const JOBS: usize = 40;
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(100)).await?;
+    for job in 0..JOBS {
+        let hold = shop.hold().await?;
+        shop.start_payment(&hold, &format!("pi_{job}")).await?;
+        shop.database.lapse(hold.id.0).await?;
+    }
+    db::expire_holds(&shop.db, 100).await?;
+    let outcomes = race(&shop.database, 8, |worker, db| async move {
+        let mut claimed = Vec::new();
+        while let Some(job) = db::claim_job(&db, &format!("worker-{worker}"), super::shop::LEASE).await? {
+            claimed.push(job.id);
+        }
+        Ok(claimed)
+    })
+    .await?;
+    let mut claimed: Vec<_> = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    assert_eq!(claimed.len(), JOBS);
+    claimed.sort_unstable();
+    claimed.dedup();
+    assert_eq!(claimed.len(), JOBS, "some job was claimed twice");
+    Ok(())
 }
