@@ -1,0 +1,297 @@
+//! Starting to pay, recording the intent, and the log of events.
+
+use anyhow::Result;
+use kitloop::db::{self, AppliedEvent, PaymentStep, StartedPayment};
+use kitloop::domain::{Actor, ConfirmationAction, Decision, Fact, PaymentStatus};
+use kitloop::error::{Code, Error};
+use serde_json::json;
+use test_support::{Provider, actor};
+use uuid::Uuid;
+
+use super::shop::{Hold, LEASE, Shop, admin, refused};
+
+async fn start(shop: &Shop, actor: Actor, hold: &Hold, spent: Option<i32>) -> Result<StartedPayment, Error> {
+    db::start_payment(&shop.db, actor, hold.id, LEASE, spent).await
+}
+
+fn is_create(payment: &StartedPayment) -> bool {
+    matches!(payment.step, PaymentStep::Create)
+}
+
+#[tokio::test]
+async fn the_first_who_starts_creates_the_intent_and_others_wait() -> Result<()> {
+    let shop = Shop::open_with(&Provider::manual(), &test_support::Gear::default()).await?;
+    let hold = shop.hold().await?;
+    let customer = actor(hold.customer);
+    let payment = start(&shop, customer, &hold, None).await?;
+    assert!(is_create(&payment));
+    assert_eq!(
+        (payment.amount_minor, payment.currency.as_str(), payment.capture_method.as_str()),
+        (hold.amount_minor, "CZK", "manual")
+    );
+    assert_eq!(payment.idempotency_key(), format!("{}:create:1", payment.payment_id));
+    assert_eq!(refused(start(&shop, customer, &hold, None).await)?, Code::PaymentStarting);
+
+    db::record_payment_intent(&shop.db, &payment, "pi_1").await?;
+    let again = start(&shop, customer, &hold, None).await?;
+    assert!(matches!(&again.step, PaymentStep::Retrieve(id) if id == "pi_1"));
+    assert_eq!(again.payment_id, payment.payment_id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_that_is_given_back_or_lapses_is_free_for_the_next() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let customer = actor(hold.customer);
+    let payment = start(&shop, customer, &hold, None).await?;
+    db::release_payment_claim(&shop.db, &payment).await?;
+    assert!(is_create(&start(&shop, customer, &hold, None).await?));
+    let sql = "update public.payments set claimed_until = clock_timestamp() - interval '1 second'";
+    shop.database.execute(sql, &[]).await?;
+    let third = start(&shop, customer, &hold, None).await?;
+    assert!(is_create(&third));
+    assert_eq!(
+        third.idempotency_key(),
+        payment.idempotency_key(),
+        "the same request to Stripe, as long as it may be alive"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn starting_to_pay_extends_the_hold_once() -> Result<()> {
+    let shop =
+        Shop::open_with(&Provider { hold_minutes: 5, ..Provider::default() }, &test_support::Gear::default())
+            .await?;
+    let hold = shop.hold().await?;
+    let first = start(&shop, actor(hold.customer), &hold, None).await?;
+    let sql =
+        "select reserved_until - clock_timestamp() between interval '9 minutes' and interval '10 minutes'
+            and (select bool_and(l.blocks_until = r.reserved_until) from public.reservation_lines l)
+        from public.reservations r";
+    assert!(shop.database.value::<bool>(sql, &[]).await?);
+    db::record_payment_intent(&shop.db, &first, "pi_1").await?;
+    shop.database
+        .execute(
+            "update public.reservations set reserved_until = clock_timestamp() + interval '1 minute'",
+            &[],
+        )
+        .await?;
+    let again = start(&shop, actor(hold.customer), &hold, None).await?;
+    assert!(
+        again.reserved_until < first.reserved_until,
+        "a card declined again and again does not hold the gear for ever"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hold_that_lasts_longer_is_not_shortened() -> Result<()> {
+    let shop = Shop::open_with(
+        &Provider { hold_minutes: 60, ..Provider::default() },
+        &test_support::Gear::default(),
+    )
+    .await?;
+    let hold = shop.hold().await?;
+    start(&shop, actor(hold.customer), &hold, None).await?;
+    let sql = "select reserved_until - clock_timestamp() > interval '59 minutes' from public.reservations";
+    assert!(shop.database.value::<bool>(sql, &[]).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_spent_generation_starts_the_next_one_once() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let customer = actor(hold.customer);
+    shop.start_payment(&hold, "pi_1").await?;
+    let second = start(&shop, customer, &hold, Some(1)).await?;
+    assert!(is_create(&second));
+    assert_eq!(second.generation, 2);
+    assert!(second.idempotency_key().ends_with(":create:2"));
+    assert_eq!(
+        refused(start(&shop, customer, &hold, Some(1)).await)?,
+        Code::PaymentStarting,
+        "whoever else found it spent comes too late"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_the_customer_and_staff_may_start_to_pay() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let elsewhere = Provider::default().insert(&shop.database).await?;
+    let staff_elsewhere = Uuid::new_v4();
+    shop.database.add_member(elsewhere, staff_elsewhere, "owner").await?;
+    for stranger in [Uuid::new_v4(), staff_elsewhere] {
+        assert_eq!(refused(start(&shop, actor(stranger), &hold, None).await)?, Code::ReservationNotFound);
+    }
+    db::release_payment_claim(&shop.db, &start(&shop, actor(shop.staff), &hold, None).await?).await?;
+    db::release_payment_claim(&shop.db, &start(&shop, admin(), &hold, None).await?).await?;
+    start(&shop, actor(hold.customer), &hold, None).await?;
+    let nowhere = Hold { id: kitloop::domain::ReservationId(Uuid::new_v4()), ..hold };
+    assert_eq!(refused(start(&shop, admin(), &nowhere, None).await)?, Code::ReservationNotFound);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_paid_says_why() -> Result<()> {
+    let shop = Shop::open().await?;
+    let customer_starts = async |hold: &Hold| refused(start(&shop, actor(hold.customer), hold, None).await);
+
+    let lapsed = shop.hold().await?;
+    let taken = shop.lose(&lapsed).await?;
+    assert_eq!(customer_starts(&lapsed).await?, Code::HoldExpired);
+    db::expire_holds(&shop.db, 10).await?;
+    assert_eq!(customer_starts(&lapsed).await?, Code::HoldExpired);
+    assert_eq!(
+        shop.hear_of(&lapsed, "pi_late", PaymentStatus::Succeeded).await?,
+        Decision::CancelledConflict
+    );
+    assert_eq!(customer_starts(&lapsed).await?, Code::CancelledConflict);
+
+    shop.answer(shop.staff, &taken, ConfirmationAction::Decline, None).await?;
+    assert_eq!(customer_starts(&taken).await?, Code::ReservationOver);
+
+    let authorized = shop.authorized("pi_2").await?;
+    assert_eq!(customer_starts(&authorized).await?, Code::AlreadyPaid);
+    shop.hear_of(&authorized, "pi_2", PaymentStatus::Succeeded).await?;
+    assert_eq!(customer_starts(&authorized).await?, Code::AlreadyPaid);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn what_costs_nothing_needs_no_payment() -> Result<()> {
+    let free = test_support::Gear { day_price_minor: 0, ..Default::default() };
+    let shop = Shop::open_with(&Provider::default(), &free).await?;
+    let hold = shop.hold().await?;
+    assert_eq!(refused(start(&shop, actor(hold.customer), &hold, None).await)?, Code::NothingToPay);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_intent_recorded_after_the_hold_was_swept_is_called_off() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let payment = start(&shop, actor(hold.customer), &hold, None).await?;
+    shop.database.lapse(hold.id.0).await?;
+    db::expire_holds(&shop.db, 10).await?;
+    assert_eq!(shop.jobs().await?, Vec::<String>::new(), "there was no intent to cancel yet");
+    let recorded = db::record_payment_intent(&shop.db, &payment, "pi_1").await;
+    assert_eq!(refused(recorded)?, Code::HoldExpired);
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent queued"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_intent_of_an_older_generation_is_not_recorded() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let first = start(&shop, actor(hold.customer), &hold, None).await?;
+    let second = start(&shop, actor(hold.customer), &hold, Some(first.generation)).await?;
+    assert_eq!(refused(db::record_payment_intent(&shop.db, &first, "pi_1").await)?, Code::PaymentStarting);
+    db::record_payment_intent(&shop.db, &second, "pi_2").await?;
+    db::record_payment_intent(&shop.db, &second, "pi_2").await?;
+    assert_eq!(refused(db::record_payment_intent(&shop.db, &second, "pi_3").await)?, Code::PaymentStarting);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_webhook_may_bring_the_intent_before_it_is_recorded() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let payment = start(&shop, actor(hold.customer), &hold, None).await?;
+    assert_eq!(shop.hear_of(&hold, "pi_1", PaymentStatus::Succeeded).await?, Decision::Confirmed);
+    db::record_payment_intent(&shop.db, &payment, "pi_1").await?;
+    assert_eq!(shop.payments(&hold).await?, ["succeeded"]);
+    shop.database.assert_consistent().await
+}
+
+/// Delivers one event.
+async fn deliver(shop: &Shop, event_id: &str, fact: Option<&Fact>) -> Result<AppliedEvent, Error> {
+    db::apply_stripe_event(&shop.db, event_id, "test.event", &json!({"id": event_id}), fact).await
+}
+
+/// The log's entry of an event: status, decision, attempts, replays, error.
+async fn entry(shop: &Shop, event_id: &str) -> Result<String> {
+    let sql = "select concat_ws(' ', status, coalesce(decision, '-'), attempts, replay_count,
+            (last_replayed_at is not null)::text, last_error)
+        from public.stripe_webhook_events where id = $1";
+    shop.database.value(sql, &[&event_id]).await
+}
+
+#[tokio::test]
+async fn an_event_has_its_effect_once_and_its_replays_are_counted() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Succeeded));
+    assert_eq!(deliver(&shop, "evt_1", Some(&fact)).await?.decision, Decision::Confirmed);
+    assert_eq!(entry(&shop, "evt_1").await?, "processed confirmed 1 0 false");
+    for _ in 0..2 {
+        let replay = deliver(&shop, "evt_1", Some(&fact)).await?;
+        assert_eq!((replay.decision, replay.reservation_id), (Decision::Replay, Some(hold.id)));
+    }
+    assert_eq!(entry(&shop, "evt_1").await?, "processed confirmed 1 2 true");
+    assert_eq!(deliver(&shop, "evt_2", Some(&fact)).await?.decision, Decision::AlreadyConfirmed);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn an_event_that_means_nothing_to_us_is_logged() -> Result<()> {
+    let shop = Shop::open().await?;
+    assert_eq!(deliver(&shop, "evt_1", None).await?.decision, Decision::Ignored);
+    assert_eq!(entry(&shop, "evt_1").await?, "ignored ignored 1 0 false");
+    assert_eq!(deliver(&shop, "evt_1", None).await?.decision, Decision::Replay);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_failed_runs_again() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    db::fail_stripe_event(&shop.db, "evt_1", "test.event", &json!({}), "57014: too slow").await?;
+    assert_eq!(entry(&shop, "evt_1").await?, "failed - 1 0 false 57014: too slow");
+    db::fail_stripe_event(&shop.db, "evt_1", "test.event", &json!({}), "08006: away").await?;
+    assert_eq!(entry(&shop, "evt_1").await?, "failed - 2 0 false 08006: away");
+    let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Succeeded));
+    assert_eq!(deliver(&shop, "evt_1", Some(&fact)).await?.decision, Decision::Confirmed);
+    assert_eq!(entry(&shop, "evt_1").await?, "processed confirmed 3 0 false");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_processed_event_cannot_be_marked_failed() -> Result<()> {
+    let shop = Shop::open().await?;
+    for (event_id, fact) in [
+        (
+            "evt_1",
+            Some(Fact::PaymentIntent(shop.intent(&shop.hold().await?, "pi_1", PaymentStatus::Succeeded))),
+        ),
+        ("evt_2", None),
+    ] {
+        deliver(&shop, event_id, fact.as_ref()).await?;
+        let before = entry(&shop, event_id).await?;
+        db::fail_stripe_event(&shop.db, event_id, "test.event", &json!({}), "too late").await?;
+        assert_eq!(entry(&shop, event_id).await?, before);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_applied_leaves_nothing_behind() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let mut intent = shop.intent(&hold, "pi_1", PaymentStatus::Succeeded);
+    // No payment of ours has a capture method like this: the constraint on the table refuses the row.
+    intent.capture_method = Some("surprise".to_owned());
+    let outcome = deliver(&shop, "evt_1", Some(&Fact::PaymentIntent(intent))).await;
+    assert!(matches!(outcome, Err(Error::Database(_))), "{outcome:?}");
+    assert_eq!(
+        shop.database.value::<i64>("select count(*) from public.stripe_webhook_events", &[]).await?,
+        0
+    );
+    assert_eq!(shop.state(&hold).await?, "hold");
+    Ok(())
+}
