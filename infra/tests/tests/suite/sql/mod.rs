@@ -1,9 +1,12 @@
 //! The operations on a real database, directly or through PgBouncer.
 
 mod availability;
+mod confirm;
 mod decisions;
 mod idempotency;
+mod jobs;
 mod payments;
 mod races;
 mod rules;
 mod shop;
+mod sweep;

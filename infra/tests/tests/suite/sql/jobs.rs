@@ -1,0 +1,237 @@
+//! What is left to do at Stripe: claimed by a lease, fenced, tried again, and dropped when its reason is gone.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kitloop::db::{self, JobRetry};
+use kitloop::domain::{
+    ClaimedJob, ConfirmationAction, Decision, Fact, JobKind, PaymentStatus, RefundFact, ReservationStatus,
+};
+use test_support::{Gear, Provider};
+
+use super::shop::{Hold, Shop};
+
+/// A hold that was paid too late, with the refund to be done.
+async fn refund_due(shop: &Shop) -> Result<Hold> {
+    let late = shop.hold().await?;
+    shop.lose(&late).await?;
+    assert_eq!(shop.hear_of(&late, "pi_1", PaymentStatus::Succeeded).await?, Decision::CancelledConflict);
+    Ok(late)
+}
+
+async fn claimed(shop: &Shop, worker: &str) -> Result<ClaimedJob> {
+    shop.claim(worker).await?.context("no job is due")
+}
+
+fn refund_of(job: &ClaimedJob, status: &str) -> Fact {
+    Fact::Refund(RefundFact {
+        refund_id: "re_1".to_owned(),
+        payment_intent_id: Some(job.payment_intent_id.clone()),
+        amount_minor: job.amount_minor,
+        currency: "CZK".to_owned(),
+        status: status.to_owned(),
+    })
+}
+
+/// Lets the lease of every running job run out.
+async fn end_leases(shop: &Shop) -> Result<()> {
+    let sql = "update public.jobs set lease_until = clock_timestamp() - interval '1 second' where status = 'running'";
+    shop.database.execute(sql, &[]).await.map(drop)
+}
+
+/// Makes every waiting job due.
+async fn end_pauses(shop: &Shop) -> Result<()> {
+    shop.database.execute("update public.jobs set run_after = clock_timestamp()", &[]).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_job_is_claimed_done_and_over() -> Result<()> {
+    let shop = Shop::open().await?;
+    let late = refund_due(&shop).await?;
+    let job = claimed(&shop, "worker").await?;
+    assert_eq!(
+        (job.kind, job.payment_intent_id.as_str(), job.amount_minor, job.reservation_id),
+        (JobKind::RefundPayment, "pi_1", late.amount_minor, late.id)
+    );
+    assert_eq!(job.idempotency_key(), format!("{}:refund_payment:1", job.id));
+    assert!(shop.claim("other").await?.is_none());
+    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "succeeded")).await?;
+    assert_eq!((finished.decision, finished.status), (Decision::Refunded, ReservationStatus::Cancelled));
+    assert!(!finished.was_fenced);
+    assert_eq!(shop.jobs().await?, ["refund_payment succeeded"]);
+    assert!(shop.claim("worker").await?.is_none());
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_is_fenced_but_what_stripe_said_counts() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    let lost = claimed(&shop, "slow").await?;
+    end_leases(&shop).await?;
+    let taken_over = claimed(&shop, "quick").await?;
+    assert_eq!(taken_over.id, lost.id);
+    assert!(taken_over.fencing_token > lost.fencing_token);
+    assert_eq!(taken_over.idempotency_key(), lost.idempotency_key(), "at Stripe it is one refund");
+
+    assert!(!db::retry_job(&shop.db, &lost, "timeout", JobRetry::Never).await?);
+    assert_eq!(shop.jobs().await?, ["refund_payment running"], "the slow one may not fail it");
+    let finished = db::finish_job(&shop.db, &lost, &refund_of(&lost, "succeeded")).await?;
+    assert!(finished.was_fenced);
+    assert_eq!(finished.decision, Decision::Refunded);
+    assert_eq!(shop.jobs().await?, ["refund_payment running"], "nor finish it");
+    let finished = db::finish_job(&shop.db, &taken_over, &refund_of(&taken_over, "succeeded")).await?;
+    assert!(!finished.was_fenced);
+    assert_eq!(shop.database.value::<i64>("select count(*) from public.refunds", &[]).await?, 1);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_job_whose_reason_is_gone_is_dropped() -> Result<()> {
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(9)).await?;
+    let revived = shop.hold().await?;
+    shop.start_payment(&revived, "pi_2").await?;
+    shop.database.lapse(revived.id.0).await?;
+    db::expire_holds(&shop.db, 10).await?;
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent queued"]);
+    assert_eq!(shop.hear_of(&revived, "pi_2", PaymentStatus::RequiresCapture).await?, Decision::Authorized);
+    assert!(shop.claim("worker").await?.is_none(), "the authorised money is wanted now");
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent obsolete"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_that_somebody_made_by_hand_is_not_made_again() -> Result<()> {
+    let shop = Shop::open().await?;
+    let late = refund_due(&shop).await?;
+    let by_hand = RefundFact {
+        refund_id: "re_by_hand".to_owned(),
+        payment_intent_id: Some("pi_1".to_owned()),
+        amount_minor: late.amount_minor - 1,
+        currency: "CZK".to_owned(),
+        status: "succeeded".to_owned(),
+    };
+    shop.hear(&Fact::Refund(by_hand.clone())).await?;
+    let job = claimed(&shop, "worker").await?;
+    assert_eq!(job.amount_minor, 1, "only what is missing");
+    end_leases(&shop).await?;
+    shop.hear(&Fact::Refund(RefundFact { refund_id: "re_2".to_owned(), amount_minor: 1, ..by_hand })).await?;
+    assert!(shop.claim("worker").await?.is_none());
+    assert_eq!(shop.jobs().await?, ["refund_payment obsolete"]);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_job_is_tried_again_after_a_growing_pause() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    let pause = "select run_after - clock_timestamp() between make_interval(secs => $1::integer / 2 - 1)
+            and make_interval(secs => $1)
+        from public.jobs";
+    for longest in [10, 30, 90, 270, 810, 900, 900] {
+        let job = claimed(&shop, "worker").await?;
+        assert!(!db::retry_job(&shop.db, &job, "stripe unavailable", JobRetry::Later).await?);
+        assert!(shop.database.value::<bool>(pause, &[&longest]).await?, "half to all of {longest} s");
+        assert!(shop.claim("worker").await?.is_none(), "it is not due yet");
+        end_pauses(&shop).await?;
+    }
+    let sql = "select status || ' ' || last_error || ' ' || attempts || ' ' || generation from public.jobs";
+    assert_eq!(shop.database.value::<String>(sql, &[]).await?, "queued stripe unavailable 7 1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_spent_key_is_not_used_again() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    let job = claimed(&shop, "worker").await?;
+    db::retry_job(&shop.db, &job, "stored failure", JobRetry::WithNewKey).await?;
+    end_pauses(&shop).await?;
+    let again = claimed(&shop, "worker").await?;
+    assert_eq!(again.idempotency_key(), format!("{}:refund_payment:2", job.id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_never_succeeds_fails_in_the_end() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
+    let first = claimed(&shop, "worker").await?;
+    assert!(!db::retry_job(&shop.db, &first, "unavailable", JobRetry::Later).await?);
+    end_pauses(&shop).await?;
+    let last = claimed(&shop, "worker").await?;
+    assert!(db::retry_job(&shop.db, &last, "unavailable", JobRetry::Later).await?);
+    assert_eq!(shop.jobs().await?, ["refund_payment failed"]);
+    let violations = shop.database.violations().await?;
+    assert!(
+        matches!(violations.as_slice(), [one] if one.starts_with("money_without_booking")),
+        "money that nobody sends back is a broken promise: {violations:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_whose_workers_all_died_fails_in_the_end() -> Result<()> {
+    let shop = Shop::open_with(&Provider::manual(), &Gear::default()).await?;
+    let hold = shop.authorized("pi_1").await?;
+    shop.start_capture(&hold).await?;
+    shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
+    end_leases(&shop).await?;
+    let taken_over = claimed(&shop, "worker").await?;
+    assert_eq!(taken_over.kind, JobKind::CapturePaymentIntent);
+    end_leases(&shop).await?;
+    assert!(shop.claim("worker").await?.is_none());
+    assert_eq!(shop.jobs().await?, ["capture_payment_intent failed"]);
+    assert_eq!(shop.payments(&hold).await?, ["requires_capture"], "it may be captured or declined again");
+    shop.start_capture(&hold).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_payment_has_one_open_job_of_a_kind() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    shop.start_payment(&hold, "pi_1").await?;
+    shop.database.lapse(hold.id.0).await?;
+    db::expire_holds(&shop.db, 10).await?;
+    shop.hold().await?;
+    let decision = shop.hear_of(&hold, "pi_1", PaymentStatus::RequiresCapture).await?;
+    assert_eq!(decision, Decision::CancelledConflict);
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent queued"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_longest_waiting_job_goes_first_and_what_is_not_due_waits() -> Result<()> {
+    let shop = Shop::open_with(&Provider::default(), &Gear::of(9)).await?;
+    for (intent_id, minutes) in [("pi_1", 1), ("pi_2", 2), ("pi_3", -1)] {
+        let hold = shop.hold().await?;
+        shop.start_payment(&hold, intent_id).await?;
+        shop.answer(shop.staff, &hold, ConfirmationAction::Decline, None).await?;
+        let sql = "update public.jobs set run_after = clock_timestamp() - make_interval(mins => $2)
+            where payment_id = (select id from public.payments where payment_intent_id = $1)";
+        shop.database.execute(sql, &[&intent_id, &minutes]).await?;
+    }
+    for intent_id in ["pi_2", "pi_1"] {
+        assert_eq!(claimed(&shop, "worker").await?.payment_intent_id, intent_id);
+    }
+    assert!(shop.claim("worker").await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_says_that_it_lives() -> Result<()> {
+    let shop = Shop::open().await?;
+    assert!(db::readiness(&shop.db).await?.since_worker_beat.is_none());
+    db::beat(&shop.db, "worker").await?;
+    shop.database
+        .execute("update public.worker_heartbeats set beat_at = beat_at - interval '1 hour'", &[])
+        .await?;
+    let silence = db::readiness(&shop.db).await?.since_worker_beat.context("no beat")?;
+    assert!(silence.as_secs() >= 3600);
+    db::beat(&shop.db, "worker").await?;
+    let silence = db::readiness(&shop.db).await?.since_worker_beat.context("no beat")?;
+    assert!(silence.unsigned_abs() < Duration::from_secs(60));
+    Ok(())
+}
