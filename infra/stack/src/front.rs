@@ -13,9 +13,6 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::runtime::Runtime;
-use crate::template::TemplateFunction;
-
 /// The largest body that API Gateway takes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
@@ -28,23 +25,13 @@ pub(crate) struct Front {
 
 struct Routes {
     client: reqwest::Client,
-    /// From path to function URL.
+    /// From path to function URL, which ends in a slash.
     targets: HashMap<String, String>,
 }
 
 impl Front {
-    /// Starts it for the routes of these functions.
-    pub(crate) async fn start(
-        functions: &[TemplateFunction],
-        runtime: &Runtime,
-        port: Option<u16>,
-    ) -> Result<Self> {
-        let targets = functions
-            .iter()
-            .flat_map(|function| {
-                function.paths.iter().map(|path| (path.clone(), runtime.function_url(&function.name)))
-            })
-            .collect();
+    /// Starts it with these function URLs by path.
+    pub(crate) async fn start(targets: HashMap<String, String>, port: Option<u16>) -> Result<Self> {
         let routes = Arc::new(Routes { client: reqwest::Client::new(), targets });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
             .await
@@ -102,4 +89,39 @@ async fn pass_back(answer: reqwest::Response) -> reqwest::Result<Response> {
 /// Not what is about one connection only (RFC 9110 §7.6.1); lengths and hosts are set anew.
 fn passes_on(name: &header::HeaderName) -> bool {
     ![header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST].contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A front before a function that answers with what it was asked, and status 418.
+    async fn front_of_an_echo() -> Front {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}/lambda-url/echo/", listener.local_addr().unwrap());
+        let echo = async |method: Method, uri: Uri, headers: HeaderMap, body: String| {
+            let key =
+                headers.get("idempotency-key").map_or("none", |value| value.to_str().unwrap()).to_owned();
+            (StatusCode::IM_A_TEAPOT, [("x-correlation-id", "c1")], format!("{method} {uri} {key} {body}"))
+        };
+        tokio::spawn(axum::serve(listener, Router::new().fallback(echo)).into_future());
+        Front::start(HashMap::from([("/echo".to_owned(), url)]), None).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn requests_and_answers_pass_through_unchanged() {
+        let front = front_of_an_echo().await;
+        let url = format!("{}/echo?a=1&b=%20", front.url);
+        let request = reqwest::Client::new().put(url).header("idempotency-key", "k1").body("{ raw }");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 418);
+        assert_eq!(answer.headers()["x-correlation-id"], "c1");
+        assert_eq!(answer.text().await.unwrap(), "PUT /lambda-url/echo/echo?a=1&b=%20 k1 { raw }");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_no_route_has_is_not_found() {
+        let front = front_of_an_echo().await;
+        assert_eq!(reqwest::get(format!("{}/echo/more", front.url)).await.unwrap().status(), 404);
+    }
 }

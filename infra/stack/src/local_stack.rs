@@ -72,7 +72,11 @@ impl LocalStack {
         let secrets = Secrets::random();
         let settings = settings(options, &servers, &stripe, &secrets);
         let processes = Processes::start(&run, &runtime, &template, &settings, options.processes)?;
-        let front = Front::start(&template, &runtime, options.port).await?;
+        let routes = template.iter().flat_map(|function| {
+            let url = runtime.function_url(&function.name);
+            function.paths.iter().map(move |path| (path.clone(), url.clone()))
+        });
+        let front = Front::start(routes.collect(), options.port).await?;
         let health = format!("{}/health", front.url);
         let healthy = async || Ok(reqwest::get(&health).await?.error_for_status().map(drop)?);
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;

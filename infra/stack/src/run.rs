@@ -131,6 +131,9 @@ fn start_time(pid: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -139,6 +142,38 @@ mod tests {
         let owner = format!("{own} {}", start_time(own).unwrap());
         assert!(is_alive(&owner));
         assert!(!is_alive(&format!("{own} 1")));
+    }
+
+    /// A run with one process, whose list names this owner.
+    fn run_of(owner: &str) -> (TempDir, TempDir, std::process::Child) {
+        let (lists, folder) =
+            (tempfile::tempdir().unwrap(), tempfile::Builder::new().prefix("kitloop-").tempdir());
+        let folder = folder.unwrap();
+        let child =
+            Command::new("sleep").arg("600").env(MARKER, folder.path()).process_group(0).spawn().unwrap();
+        let list = format!("{}\n{owner}\n{}\n", folder.path().display(), child.id());
+        fs::write(lists.path().join("1.pids"), list).unwrap();
+        (lists, folder, child)
+    }
+
+    #[test]
+    fn what_a_dead_run_left_behind_is_ended_and_removed() {
+        let (lists, folder, mut child) = run_of("1 never");
+        sweep(lists.path()).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(!folder.path().exists());
+        assert_eq!(fs::read_dir(lists.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_run_that_still_runs_is_left_alone() {
+        let own = std::process::id();
+        let (lists, folder, mut child) = run_of(&format!("{own} {}", start_time(own).unwrap()));
+        sweep(lists.path()).unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+        assert!(folder.path().exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
