@@ -36,6 +36,6 @@ pub use postgres::PostgresPrograms;
 pub use progress::Step;
 pub use run::Run;
 pub use seed::Gear;
-pub use stack_file::{StackFile, StackUser, StackUsers};
+pub use stack_file::{StackFile, StackUser, StackUsers, WrittenStackFile};
 pub use test_servers::TestServers;
 pub use wait::wait_for;

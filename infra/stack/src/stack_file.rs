@@ -127,12 +127,28 @@ impl StackFile {
         })
     }
 
-    /// Writes it for its owner's eyes and returns where.
-    pub fn write(&self) -> Result<PathBuf> {
-        let file = paths::local().join("stack.json");
+    /// Writes it for its owner's eyes; it is there as long as the value that is returned.
+    pub fn write(&self) -> Result<WrittenStackFile> {
+        let path = paths::local().join("stack.json");
         let text = serde_json::to_string_pretty(self)?;
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-        Ok(file)
+        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(WrittenStackFile { path, text })
+    }
+}
+
+/// The stack.json of a running stack.
+pub struct WrittenStackFile {
+    /// Where it is.
+    pub path: PathBuf,
+    text: String,
+}
+
+impl Drop for WrittenStackFile {
+    fn drop(&mut self) {
+        // Another stack may have written its own over it.
+        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

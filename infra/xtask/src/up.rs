@@ -15,7 +15,7 @@ pub(crate) async fn run(arguments: StackArguments) -> Result<ExitCode> {
     println!("functions    {base_url}");
     println!("Stripe       {stripe_api_base}");
     println!("database     {admin_database_url}");
-    println!("all of it    {}", file.display());
+    println!("all of it    {}", file.path.display());
     println!("Ctrl-C stops it.");
     std::future::pending().await
 }
