@@ -6,6 +6,7 @@ mod decisions;
 mod idempotency;
 mod jobs;
 mod payments;
+mod permutations;
 mod races;
 mod rules;
 mod shop;
