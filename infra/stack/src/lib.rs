@@ -32,9 +32,10 @@ mod wait;
 
 pub use cold_starts::{Authorities, ColdStarts};
 pub use local_stack::{LocalStack, Options};
-pub use postgres::PostgresPrograms;
+pub use postgres::{Endpoint, Frozen, Login, Postgres, PostgresPrograms};
 pub use progress::Step;
 pub use run::Run;
+pub use runtime::Runtime;
 pub use seed::Gear;
 pub use stack_file::{StackFile, StackUser, StackUsers, WrittenStackFile};
 pub use test_servers::TestServers;

@@ -75,7 +75,8 @@ impl Drop for Inner {
 fn sweep(lists: &Path) -> Result<()> {
     for entry in fs::read_dir(lists)? {
         let list = entry?.path();
-        let text = fs::read_to_string(&list)?;
+        // Another run may have ended, or swept it up, since the folder was read.
+        let Ok(text) = fs::read_to_string(&list) else { continue };
         let mut lines = text.lines();
         let (Some(folder), Some(owner)) = (lines.next(), lines.next()) else { continue };
         if is_alive(owner) {
@@ -86,7 +87,7 @@ fn sweep(lists: &Path) -> Result<()> {
         if folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kitloop-")) {
             let _ = fs::remove_dir_all(folder);
         }
-        fs::remove_file(&list)?;
+        let _ = fs::remove_file(&list);
     }
     Ok(())
 }

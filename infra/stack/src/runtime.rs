@@ -12,7 +12,7 @@ use crate::net::port_or_free;
 use crate::run::Run;
 
 /// A running runtime API.
-pub(crate) struct Runtime {
+pub struct Runtime {
     /// Its address, without a slash at the end.
     pub url: String,
     _daemon: Daemon,
@@ -20,7 +20,7 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     /// Starts it, on a free port unless told which.
-    pub(crate) async fn start(run: &Run, cargo_lambda: &Path, port: Option<u16>) -> Result<Self> {
+    pub async fn start(run: &Run, cargo_lambda: &Path, port: Option<u16>) -> Result<Self> {
         let port = port_or_free(port)?;
         let project = run.subfolder("runtime")?;
         fs::write(project.join("Cargo.toml"), manifest(&functions::names()?))?;
@@ -35,17 +35,17 @@ impl Runtime {
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` is set to in the processes of this function.
-    pub(crate) fn api(&self, function: &str) -> String {
+    pub fn api(&self, function: &str) -> String {
         format!("{}/.rt/{function}", self.url)
     }
 
     /// The function's URL.
-    pub(crate) fn function_url(&self, function: &str) -> String {
+    pub fn function_url(&self, function: &str) -> String {
         format!("{}/lambda-url/{function}/", self.url)
     }
 
     /// Where an event that is not HTTP is sent, as EventBridge and direct invocations do.
-    pub(crate) fn invocation_url(&self, function: &str) -> String {
+    pub fn invocation_url(&self, function: &str) -> String {
         format!("{}/2015-03-31/functions/{function}/invocations", self.url)
     }
 }

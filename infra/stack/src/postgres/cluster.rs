@@ -21,7 +21,7 @@ use crate::system_user::SystemUser;
 const MAX_CONNECTIONS: u16 = 300;
 
 /// A running cluster with the roles `postgres` and `kitloop_owner`.
-pub(crate) struct Postgres {
+pub struct Postgres {
     /// Where it answers.
     pub endpoint: Endpoint,
     /// The superuser.
@@ -32,12 +32,22 @@ pub(crate) struct Postgres {
     pub app: Login,
     /// What the server and the pooler show to their clients.
     pub(crate) certificates: Certificates,
-    _daemon: Daemon,
+    files: Files,
+    /// The server, unless it was stopped.
+    pub(super) daemon: Option<Daemon>,
+}
+
+/// What a server is started from, the first time and again.
+struct Files {
+    run: Run,
+    program: PathBuf,
+    data: PathBuf,
+    user: SystemUser,
 }
 
 impl Postgres {
     /// Makes a cluster in the folder of the run and starts it, on a free port unless told which.
-    pub(crate) async fn start(run: &Run, programs: &PostgresPrograms, port: Option<u16>) -> Result<Self> {
+    pub async fn start(run: &Run, programs: &PostgresPrograms, port: Option<u16>) -> Result<Self> {
         let user = SystemUser::for_servers()?;
         let login = |role| Login { role, password: random_secret() };
         let (admin, owner, app) = (login("postgres"), login("kitloop_owner"), login("kitloop_app"));
@@ -51,26 +61,36 @@ impl Postgres {
         let settings = settings(port, &socket, &certificates, preload);
         append(&data.join("postgresql.conf"), &settings)?;
 
-        let mut command = user.command(programs.program("postgres"));
-        command.arg("-D").arg(&data).current_dir(run.folder());
-        // SIGINT is PostgreSQL's fast shutdown, which does not wait for clients to leave.
-        let mut daemon = Daemon::start(run, "postgres", &mut command, &run.folder().join("postgres.log"))?
-            .stop_with(Signal::INT);
+        let files = Files { run: run.clone(), program: programs.program("postgres"), data, user };
         let endpoint = Endpoint { port, authority: certificates.authority.clone() };
-        daemon.ready_when(async || Ok(endpoint.connect(&admin, "postgres").await?.close().await?)).await?;
-        let postgres = Self { endpoint, admin, owner, app, certificates, _daemon: daemon };
+        let mut postgres = Self { endpoint, admin, owner, app, certificates, files, daemon: None };
+        postgres.serve().await?;
         postgres.create_owner().await?;
         Ok(postgres)
     }
 
+    /// Starts the server over the data that are there, and waits until it answers.
+    pub(super) async fn serve(&mut self) -> Result<()> {
+        let Files { run, program, data, user } = &self.files;
+        let mut command = user.command(program);
+        command.arg("-D").arg(data).current_dir(run.folder());
+        // SIGINT is PostgreSQL's fast shutdown, which does not wait for clients to leave.
+        let mut daemon = Daemon::start(run, "postgres", &mut command, &run.folder().join("postgres.log"))?
+            .stop_with(Signal::INT);
+        let (endpoint, admin) = (&self.endpoint, &self.admin);
+        daemon.ready_when(async || Ok(endpoint.connect(admin, "postgres").await?.close().await?)).await?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
     /// Makes a database that `kitloop_owner` owns.
-    pub(crate) async fn create_database(&self, name: &str) -> Result<()> {
+    pub async fn create_database(&self, name: &str) -> Result<()> {
         let create = format!("create database {name} owner {}", self.owner.role);
         self.run_as_admin("postgres", &create).await
     }
 
     /// Runs the migrations as the owner and lets the role of the functions, which they make, log in.
-    pub(crate) async fn migrate(&self, database: &str) -> Result<()> {
+    pub async fn migrate(&self, database: &str) -> Result<()> {
         let mut connection = self.endpoint.connect(&self.owner, database).await?;
         migrations::up(&mut connection).await?;
         connection.close().await?;

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, PgConnection};
 
 /// A role and its password, which is random for every run.
 #[derive(Clone)]
-pub(crate) struct Login {
+pub struct Login {
     /// The role's name.
     pub role: &'static str,
     /// Hexadecimal, so that it needs no escaping in a URL.
@@ -17,7 +17,7 @@ pub(crate) struct Login {
 
 /// An address where PostgreSQL, or a pooler in front of it, answers over TLS.
 #[derive(Clone)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     /// The port on 127.0.0.1.
     pub port: u16,
     /// The PEM file of the authority that issued the server's certificate.
@@ -26,7 +26,7 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// The URL under which this login reaches the database.
-    pub(crate) fn url(&self, login: &Login, database: &str) -> String {
+    pub fn url(&self, login: &Login, database: &str) -> String {
         let Login { role, password } = login;
         format!("postgresql://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }

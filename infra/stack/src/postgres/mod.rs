@@ -2,9 +2,11 @@
 
 mod cluster;
 mod endpoint;
+mod outage;
 mod programs;
 
-pub(crate) use cluster::Postgres;
+pub use cluster::Postgres;
 pub(crate) use endpoint::verified;
-pub(crate) use endpoint::{Endpoint, Login};
+pub use endpoint::{Endpoint, Login};
+pub use outage::Frozen;
 pub use programs::PostgresPrograms;
