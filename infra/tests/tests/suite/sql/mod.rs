@@ -8,6 +8,8 @@ mod jobs;
 mod payments;
 mod permutations;
 mod races;
+mod roles;
+mod round_trips;
 mod rules;
 mod shop;
 mod sweep;

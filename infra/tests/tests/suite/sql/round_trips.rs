@@ -1,0 +1,106 @@
+//! One operation is one statement: counted where PostgreSQL counts them.
+
+use anyhow::{Context, Result};
+use kitloop::db::{self, Confirmation, JobRetry};
+use kitloop::domain::{ConfirmationAction, Fact, PaymentStatus};
+use serde_json::json;
+use test_support::{Gear, Provider, TestDatabase, actor, reserve};
+use uuid::Uuid;
+
+use super::shop::{LEASE, Shop, refused};
+
+/// Counts the statements that the login role of the functions has sent to this database.
+struct Statements<'a> {
+    database: &'a TestDatabase,
+    before: i64,
+}
+
+impl<'a> Statements<'a> {
+    async fn count(database: &'a TestDatabase) -> Result<Self> {
+        database.admin.batch_execute("create extension pg_stat_statements").await?;
+        Ok(Self { database, before: 0 })
+    }
+
+    /// Fails unless there was one more since the last time.
+    async fn expect_one(&mut self, operation: &str) -> Result<()> {
+        let calls = self.calls().await?;
+        assert_eq!(calls - self.before, 1, "{operation}");
+        self.before = calls;
+        Ok(())
+    }
+
+    /// Forgets what went before.
+    async fn start(&mut self) -> Result<()> {
+        self.before = self.calls().await?;
+        Ok(())
+    }
+
+    async fn calls(&self) -> Result<i64> {
+        let sql = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+            where userid = 'kitloop_app'::regrole
+                and dbid = (select oid from pg_database where datname = current_database())";
+        self.database.value(sql, &[]).await
+    }
+}
+
+#[tokio::test]
+async fn taking_a_hold_and_paying_for_it_is_one_statement_per_operation() -> Result<()> {
+    let shop = Shop::open_with(&Provider::manual(), &Gear::of(9)).await?;
+    let mut statements = Statements::count(&shop.database).await?;
+    // The first statement of a connection may come with what a pooler sets up.
+    db::readiness(&shop.db).await?;
+    statements.start().await?;
+    db::readiness(&shop.db).await?;
+    statements.expect_one("readiness").await?;
+
+    let hold = shop.hold().await?;
+    statements.expect_one("reserve_gear").await?;
+    let too_many = test_support::booking(shop.provider, shop.gear, 99)?;
+    refused(reserve(&shop.db, Uuid::new_v4(), &too_many).await)?;
+    statements.expect_one("a refused reserve_gear").await?;
+    let payment = db::start_payment(&shop.db, actor(hold.customer), hold.id, LEASE, None).await?;
+    statements.expect_one("start_payment").await?;
+    db::release_payment_claim(&shop.db, &payment).await?;
+    statements.expect_one("release_payment_claim").await?;
+    db::record_payment_intent(&shop.db, &payment, "pi_1").await?;
+    statements.expect_one("record_payment_intent").await?;
+    let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::RequiresCapture));
+    db::settle_payment_intent(&shop.db, &fact).await?;
+    statements.expect_one("settle_payment_intent").await?;
+    let confirmation = shop.answer(shop.staff, &hold, ConfirmationAction::Confirm, None).await?;
+    statements.expect_one("confirm_reservation").await?;
+    let Confirmation::Capture(job) = confirmation else { anyhow::bail!("{confirmation:?}") };
+    let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Succeeded));
+    db::finish_job(&shop.db, &job, &fact).await?;
+    statements.expect_one("finish_job").await?;
+    shop.hear(&fact).await?;
+    statements.expect_one("apply_stripe_event").await?;
+    db::fail_stripe_event(&shop.db, "evt_1", "test.event", &json!({}), "error").await?;
+    statements.expect_one("fail_stripe_event").await
+}
+
+#[tokio::test]
+async fn the_worker_and_the_sweep_send_one_statement_per_operation() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    shop.start_payment(&hold, "pi_1").await?;
+    shop.database.lapse(hold.id.0).await?;
+    let mut statements = Statements::count(&shop.database).await?;
+    db::beat(&shop.db, "worker").await?;
+    statements.start().await?;
+
+    let run = db::start_cron_run(&shop.db, "sweep").await?;
+    statements.expect_one("start_cron_run").await?;
+    db::expire_holds(&shop.db, 10).await?;
+    statements.expect_one("expire_holds").await?;
+    db::finish_cron_run(&shop.db, run, &json!({}), None).await?;
+    statements.expect_one("finish_cron_run").await?;
+    db::beat(&shop.db, "worker").await?;
+    statements.expect_one("beat").await?;
+    let job = shop.claim("worker").await?.context("no job")?;
+    statements.expect_one("claim_job").await?;
+    db::retry_job(&shop.db, &job, "unavailable", JobRetry::Later).await?;
+    statements.expect_one("retry_job").await?;
+    assert!(shop.claim("worker").await?.is_none());
+    statements.expect_one("claim_job with nothing to do").await
+}
