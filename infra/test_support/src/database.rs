@@ -41,14 +41,38 @@ impl TestDatabase {
         Ok(Self { admin: connect(&format!("{server}/{name}")).await?, name })
     }
 
+    /// One more connection of the superuser's, for what has to happen at the same time.
+    ///
+    /// # Errors
+    /// If the cluster is not there.
+    pub async fn session(&self) -> Result<Client> {
+        let admin_url = variable("KITLOOP_TEST_ADMIN_URL")?;
+        connect(&format!("{}/{}", admin_url.trim_end_matches("/postgres"), self.name)).await
+    }
+
     /// The URL of the functions' login role: directly, or through PgBouncer when `KITLOOP_TEST_VIA` says so.
     ///
     /// # Errors
     /// If the environment does not say where.
     pub fn url(&self) -> Result<String> {
         let is_pooled = env::var("KITLOOP_TEST_VIA").is_ok_and(|via| via == "pooler");
-        let url = variable(if is_pooled { "KITLOOP_TEST_POOLER_URL" } else { "KITLOOP_TEST_APP_URL" })?;
-        Ok(url.replace("{database}", &self.name))
+        if is_pooled { self.pooler_url() } else { self.direct_url() }
+    }
+
+    /// The URL of the functions' login role without a pooler, whatever the run is about.
+    ///
+    /// # Errors
+    /// If the environment does not say where.
+    pub fn direct_url(&self) -> Result<String> {
+        Ok(variable("KITLOOP_TEST_APP_URL")?.replace("{database}", &self.name))
+    }
+
+    /// The URL of the functions' login role through PgBouncer, whatever the run is about.
+    ///
+    /// # Errors
+    /// If the environment does not say where.
+    pub fn pooler_url(&self) -> Result<String> {
+        Ok(variable("KITLOOP_TEST_POOLER_URL")?.replace("{database}", &self.name))
     }
 
     /// The URL of the owner of tables and functions, who runs migrations.
