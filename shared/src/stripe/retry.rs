@@ -46,7 +46,9 @@ pub(super) fn pause(
 ) -> Option<Duration> {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
     let pause = asked.unwrap_or_default().max(jittered(longest));
-    (now + pause + SHORTEST_ATTEMPT < deadline).then_some(pause)
+    // What is asked for may be any number of seconds, also one that no clock can add.
+    let next_attempt_ends = now.checked_add(pause)?.checked_add(SHORTEST_ATTEMPT)?;
+    (next_attempt_ends < deadline).then_some(pause)
 }
 
 /// Between half of the pause and all of it, so that callers who failed together do not come back together.
@@ -102,5 +104,8 @@ mod tests {
         assert_eq!(pause(0, asked, now, now + Duration::from_secs(10)), asked);
         assert_eq!(pause(0, asked, now, now + Duration::from_secs(3)), None);
         assert_eq!(pause(0, None, now, now), None);
+        let for_ever = retry_after(&headers("retry-after", "18446744073709551615"));
+        assert_eq!(for_ever, Some(Duration::MAX - Duration::from_nanos(999_999_999)));
+        assert_eq!(pause(0, for_ever, now, now + Duration::from_secs(10)), None);
     }
 }
