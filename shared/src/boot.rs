@@ -90,6 +90,7 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
                 tracing::error!(function, %setting, problem, "boot.bad_setting");
             }
         })?;
+    telemetry::metrics::set_environment(&config.environment);
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());

@@ -2,6 +2,7 @@
 //! serves both. Dimensions are few and bounded: never a user, a reservation or an address.
 //! See <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -12,6 +13,15 @@ const NAMESPACE: &str = "Kitloop";
 pub(super) const TARGET: &str = "kitloop_metrics";
 /// The field of such a line that holds them, as JSON text.
 pub(super) const FIELD: &str = "metrics";
+
+/// What the metrics of this process are told apart by from those of other environments in the same account.
+static ENVIRONMENT: OnceLock<String> = OnceLock::new();
+
+/// Names the environment in every metric from now on; the first call counts.
+pub fn set_environment(environment: &str) {
+    // A second call would be of the same sandbox, and so of the same environment.
+    let _ = ENVIRONMENT.set(environment.to_owned());
+}
 
 /// A unit that CloudWatch knows.
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +76,12 @@ fn emit(function: &str, dimension: Option<(&'static str, &str)>, measures: &[Mea
 }
 
 fn embedded(function: &str, dimension: Option<(&'static str, &str)>, measures: &[Measure]) -> Value {
-    let mut dimensions = vec![json!(["Function"])];
+    let mut dimensions = vec![json!(["Environment", "Function"])];
     let mut members = Map::new();
+    members.insert("Environment".into(), ENVIRONMENT.get().map_or("unknown", String::as_str).into());
     members.insert("Function".into(), function.into());
     if let Some((name, value)) = dimension {
-        dimensions.push(json!(["Function", name]));
+        dimensions.push(json!(["Environment", "Function", name]));
         members.insert(name.into(), value.into());
     }
     let definitions: Vec<Value> =
@@ -106,17 +117,22 @@ mod tests {
 
     #[test]
     fn a_metric_line_is_a_log_line_with_an_embedded_metric() {
+        set_environment("staging");
         let lines = capture(|| request("reserve_gear", "ok", Duration::from_millis(12)));
         let line = lines.first().unwrap();
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["context"], json!({}));
+        assert_eq!(line["Environment"], "staging");
         assert_eq!(line["Function"], "reserve_gear");
         assert_eq!(line["Outcome"], "ok");
         assert_eq!(line["Requests"], 1);
         assert_eq!(line["Duration"], 12);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "Kitloop");
-        assert_eq!(directive["Dimensions"], json!([["Function"], ["Function", "Outcome"]]));
+        assert_eq!(
+            directive["Dimensions"],
+            json!([["Environment", "Function"], ["Environment", "Function", "Outcome"]])
+        );
         assert_eq!(directive["Metrics"][1], json!({"Name": "Duration", "Unit": "Milliseconds"}));
     }
 }

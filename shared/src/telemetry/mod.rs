@@ -10,20 +10,19 @@ pub(crate) mod testing;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use self::json_layer::JsonLayer;
 
-/// Libraries that log values (`tokio_postgres` logs parameters at debug) or too much, held at warn whatever is asked.
-const HELD_AT_WARN: &[&str] =
-    &["tokio_postgres", "hyper", "hyper_util", "h2", "reqwest", "rustls", "aws_runtime", "aws_config"];
-const HELD_AT_WARN_SMITHY: &[&str] =
-    &["aws_sdk_dynamodb", "aws_sigv4", "aws_smithy_http", "aws_smithy_runtime", "aws_smithy_runtime_api"];
-
 /// Where the runtime logs errors and panics of handlers once more, after we did with the correlation id.
 const LOGGED_BY_US: &str = "lambda_runtime::layers::panic";
+/// Where the runtime opens the span of an invocation, which has its request id and trace id and nothing else.
+const INVOCATION: &str = "lambda_runtime::layers::trace";
 
 /// Sends every log line of this process to standard output, as JSON, and panics too. Repeated calls do nothing.
 ///
@@ -33,17 +32,31 @@ pub fn init(filter: Option<&str>) {
         // Nobody is left to tell when standard output is gone.
         drop(std::io::stdout().lock().write_all(line.as_bytes()));
     }));
-    if tracing_subscriber::registry().with(env_filter(filter)).with(layer).try_init().is_ok() {
-        log_panics();
+    if tracing_subscriber::registry().with(layer.with_filter(kept(filter))).try_init().is_err() {
+        return;
+    }
+    log_panics();
+    if filter.is_some_and(|filter| EnvFilter::try_new(filter).is_err()) {
+        tracing::warn!(filter, "telemetry.bad_filter");
     }
 }
 
-fn env_filter(filter: Option<&str>) -> EnvFilter {
-    let asked = filter.and_then(|filter| EnvFilter::try_new(filter).ok());
-    let held = HELD_AT_WARN.iter().chain(HELD_AT_WARN_SMITHY).map(|target| format!("{target}=warn"));
-    held.chain([format!("{}=info", metrics::TARGET), format!("{LOGGED_BY_US}=off")])
-        .filter_map(|directive| directive.parse().ok())
-        .fold(asked.unwrap_or_else(|| EnvFilter::new("info")), EnvFilter::add_directive)
+/// What is logged of what `asked` asks for, which is info where it makes no sense. Metrics are always kept.
+fn kept<S: Subscriber + for<'a> LookupSpan<'a>>(asked: Option<&str>) -> impl Filter<S> + use<S> {
+    let asked = asked.and_then(|asked| EnvFilter::try_new(asked).ok());
+    let metrics = format!("{}=info", metrics::TARGET).parse();
+    let asked =
+        metrics.into_iter().fold(asked.unwrap_or_else(|| EnvFilter::new("info")), EnvFilter::add_directive);
+    asked.and(filter_fn(holds_no_secret))
+}
+
+/// Below warn, libraries log what passes through them, whatever level is asked for: the runtime whole events with
+/// their tokens, `tokio_postgres` parameters, `hyper` headers.
+fn holds_no_secret(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let is_ours = target.starts_with("kitloop");
+    let is_invocation = metadata.is_span() && target == INVOCATION;
+    is_ours || is_invocation || (*metadata.level() <= Level::WARN && target != LOGGED_BY_US)
 }
 
 /// The runtime reports a panic as the invocation's error; this puts it into the log.
@@ -58,18 +71,47 @@ fn log_panics() {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_filter_that_makes_no_sense_falls_back_to_info() {
-        assert!(env_filter(Some("a=b=c")).to_string().contains("info"));
-        assert!(env_filter(None).to_string().contains("info"));
+    use super::testing::Recorder;
+
+    /// The targets of what is logged, of everything that happens here.
+    fn logged(filter: Option<&str>) -> Vec<String> {
+        let (recorder, _guard) = Recorder::filtered(filter);
+        tracing::trace!(target: "lambda_runtime::layers::api_response", body = "Bearer x", "raw");
+        tracing::debug!(target: "tokio_postgres::query", "parameters");
+        tracing::info!(target: "some_new_library", "body");
+        tracing::warn!(target: "tokio_postgres", "library.warned");
+        tracing::error!(target: LOGGED_BY_US, "again");
+        tracing::trace!(target: "kitloop::http", "ours.traced");
+        tracing::info!("ours.told");
+        metrics::guard_open("reserve_gear");
+        let message = |line: &serde_json::Value| line["message"].as_str().unwrap_or_default().to_owned();
+        recorder.lines().iter().map(message).collect()
     }
 
     #[test]
-    fn libraries_that_log_values_stay_at_warn() {
-        let filter = env_filter(Some("debug,tokio_postgres=trace")).to_string();
-        assert!(
-            filter.contains("tokio_postgres=warn") && !filter.contains("tokio_postgres=trace"),
-            "{filter}"
-        );
+    fn libraries_stay_at_warn_whatever_is_asked_for() {
+        let expected = ["library.warned", "ours.traced", "ours.told", "metrics"];
+        assert_eq!(logged(Some("trace")), expected);
+        assert_eq!(logged(Some("trace,tokio_postgres::query=trace,lambda_runtime=trace")), expected);
+    }
+
+    #[test]
+    fn a_filter_that_makes_no_sense_falls_back_to_info() {
+        for filter in [Some("a=b=c"), None] {
+            assert_eq!(logged(filter), ["library.warned", "ours.told", "metrics"]);
+        }
+    }
+
+    #[test]
+    fn lines_keep_the_request_id_of_the_runtimes_span() {
+        let (recorder, _guard) = Recorder::filtered(Some("info"));
+        tracing::info_span!(target: INVOCATION, "invoke", requestId = "r-1")
+            .in_scope(|| tracing::info!("ours.told"));
+        assert_eq!(recorder.lines()[0]["context"]["requestId"], "r-1");
+    }
+
+    #[test]
+    fn metrics_are_kept_at_every_level() {
+        assert_eq!(logged(Some("error")), ["metrics"]);
     }
 }
