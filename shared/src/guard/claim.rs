@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Refusal};
 #[derive(Debug)]
 #[must_use]
 pub struct Lease {
+    operation: &'static str,
     item: String,
     owner: String,
 }
@@ -33,14 +34,14 @@ pub enum Claim {
 
 impl Guard {
     /// Claims `key` of `caller` for `operation` until `until`, the deadline of the invocation.
-    pub async fn claim(&self, operation: &str, caller: &str, key: &str, until: Instant) -> Claim {
+    pub async fn claim(&self, operation: &'static str, caller: &str, key: &str, until: Instant) -> Claim {
         let Some(table) = self.table() else { return Claim::GuardDown };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let ends = now + until.saturating_duration_since(Instant::now());
         let item = format!("claim#{operation}#{}", pseudonym(&format!("{caller}\n{key}")));
         let owner = Uuid::new_v4().to_string();
         match table.claim(&item, &owner, milliseconds(now), milliseconds(ends)).await {
-            Ok(()) => Claim::Taken(Lease { item, owner }),
+            Ok(()) => Claim::Taken(Lease { operation, item, owner }),
             Err(table::ClaimFailure::HeldUntil(held_until)) => {
                 Claim::Held { retry_after: Duration::from_millis(held_until).saturating_sub(now) }
             }
@@ -56,7 +57,7 @@ impl Guard {
         let Some(table) = self.table() else { return };
         match table.release(&lease.item, &lease.owner).await {
             Ok(()) | Err(table::Failure::Condition) => {}
-            Err(table::Failure::Unavailable(error)) => self.opened("release", &error),
+            Err(table::Failure::Unavailable(error)) => self.opened(lease.operation, &error),
         }
     }
 
@@ -66,7 +67,7 @@ impl Guard {
     /// `request_in_flight` if somebody else is at it; else what `work` fails with.
     pub async fn exclusively<T>(
         &self,
-        operation: &str,
+        operation: &'static str,
         caller: &str,
         key: &str,
         until: Instant,
@@ -92,4 +93,32 @@ impl Guard {
 
 fn milliseconds(duration: Duration) -> u64 {
     crate::telemetry::metrics::milliseconds(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Needs};
+    use crate::network::Network;
+    use crate::telemetry::testing::Recorder;
+
+    #[tokio::test]
+    async fn a_release_that_fails_is_reported_for_its_operation() {
+        let settings = |name: &str| match name {
+            "DATABASE_URL" => Some("postgres://kitloop_app@127.0.0.1:1/kitloop".to_owned()),
+            "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:1".to_owned()),
+            "GUARD_TABLE" | "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => {
+                Some("test".to_owned())
+            }
+            _ => None,
+        };
+        let config = Config::from_lookup(Needs::DATABASE, &settings).unwrap();
+        let guard = Guard::new(&config.guard, &Network::default());
+        let lease = Lease { operation: "reserve_gear", item: "item".to_owned(), owner: "me".to_owned() };
+        let (recorder, _guard) = Recorder::start();
+        guard.release(lease).await;
+        let lines = recorder.lines();
+        assert!(lines.iter().any(|line| line["message"] == "guard.unavailable"), "{lines:?}");
+        assert!(lines.iter().any(|line| line["Function"] == "reserve_gear"), "{lines:?}");
+    }
 }
