@@ -51,7 +51,7 @@ mod tests {
                 "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": address, "userAgent": "t"},
                 "requestId": "id", "routeKey": "$default", "stage": "$default", "timeEpoch": 0,
             },
-            "isBase64Encoded": false,
+            "body": "{}", "isBase64Encoded": false,
         });
         lambda_http::request::from_str(&event.to_string()).unwrap()
     }
@@ -92,6 +92,14 @@ mod tests {
         assert_eq!(response.headers()["ratelimit-limit"], LIMIT.to_string());
         assert_eq!(response.headers()["ratelimit-remaining"], "0");
         assert!(response.headers().contains_key("ratelimit-reset"));
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_too_large_count_as_well() {
+        let endpoint = Endpoint { body_limit: 1, ..ENDPOINT };
+        let (allowed, response) = call_until_limited(&endpoint, false).await;
+        assert!(allowed >= LIMIT, "{allowed}");
+        assert_says_when_to_return(&response);
     }
 
     #[tokio::test]

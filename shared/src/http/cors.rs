@@ -25,8 +25,8 @@ pub(super) enum Verdict<'a> {
     Foreign,
 }
 
-const EXPOSED_HEADERS: &str =
-    "x-correlation-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset";
+const EXPOSED_HEADERS: &str = "x-correlation-id, idempotent-replayed, retry-after, ratelimit-limit, \
+                               ratelimit-remaining, ratelimit-reset";
 const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, x-correlation-id";
 /// How long browsers may remember a preflight, in seconds.
 const MAX_AGE: &str = "600";

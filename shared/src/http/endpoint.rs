@@ -99,14 +99,14 @@ async fn admit(
     if preflight {
         return Ok(Admission::Answered(cors::preflight(endpoint.methods, verdict)));
     }
-    if call.raw_body().len() > endpoint.body_limit {
-        let detail = format!("The body must be at most {} bytes long.", endpoint.body_limit);
-        return Err(Refusal::new(Code::BodyTooLarge, detail).into());
-    }
     // The token is checked first because that costs no round trip and both limits can then be counted at once; a
     // request without a good one is counted too, and being over the limit is what it hears first.
     let identified = identify(app, endpoint, call).await;
     rate_limit::count(app, endpoint, call, headers).await?;
+    if call.raw_body().len() > endpoint.body_limit {
+        let detail = format!("The body must be at most {} bytes long.", endpoint.body_limit);
+        return Err(Refusal::new(Code::BodyTooLarge, detail).into());
+    }
     identified.map(|()| Admission::Admitted)
 }
 
