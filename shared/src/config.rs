@@ -108,6 +108,10 @@ pub struct TokenConfig {
 /// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).
 const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// In bytes; what is shorter can be guessed over the network.
+const SHORTEST_CRON_SECRET: usize = 16;
+/// In bytes; RFC 7518 §3.2: a key as long as the hash. What is shorter can be guessed from a single token.
+const SHORTEST_HS256_SECRET: usize = 32;
 
 impl Config {
     /// The settings in the environment.
@@ -155,24 +159,19 @@ impl Config {
             database: database(&mut reader),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),
-            webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook),
-            cron_secrets: reader.rotating("CRON_SECRET", needs.cron),
+            webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook, 1),
+            cron_secrets: reader.rotating("CRON_SECRET", needs.cron, SHORTEST_CRON_SECRET),
             guard: aws::guard(&mut reader),
             origins: origins::origins(&mut reader),
         };
         reader.finish(config)
     }
 
-    /// Which optional parts are configured, by name; never a value.
+    /// Which optional parts that several functions use are configured, by name; never a value. What one function alone
+    /// is given, such as the webhook's secret, no other can tell of.
     #[must_use]
-    pub fn configured(&self) -> [(&'static str, bool); 5] {
-        [
-            ("tokens", self.tokens.is_some()),
-            ("stripe_api", self.stripe.is_some()),
-            ("stripe_webhook", !self.webhook_secrets.is_empty()),
-            ("cron", !self.cron_secrets.is_empty()),
-            ("guard", self.guard.table.is_some()),
-        ]
+    pub fn configured(&self) -> [(&'static str, bool); 2] {
+        [("stripe_api", self.stripe.is_some()), ("guard", self.guard.table.is_some())]
     }
 }
 
@@ -197,7 +196,7 @@ fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
 }
 
 fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {
-    let secrets = reader.rotating("SUPABASE_JWT_SECRET", false);
+    let secrets = reader.rotating("SUPABASE_JWT_SECRET", false, SHORTEST_HS256_SECRET);
     let jwks_url = reader.url("SUPABASE_JWKS_URL");
     let configured = !secrets.is_empty() || jwks_url.is_some();
     if required && !configured {

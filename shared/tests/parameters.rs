@@ -46,7 +46,11 @@ mod tests {
     async fn references_are_read_and_rotating_secrets_keep_their_order() {
         let path = format!("/kitloop/{}", Uuid::new_v4());
         put_parameter(&format!("{path}/database"), "postgres://kitloop_app@127.0.0.1/kitloop").await;
-        put_parameter(&format!("{path}/cron"), r#"{"current": "new", "previous": "old"}"#).await;
+        put_parameter(
+            &format!("{path}/cron"),
+            r#"{"current": "the-newer-secret", "previous": "the-older-secret"}"#,
+        )
+        .await;
         let variables = variables(&[
             ("AWS_ENDPOINT_URL", &endpoint()),
             ("DATABASE_URL", &format!("ssm:{path}/database")),
@@ -54,7 +58,7 @@ mod tests {
         ]);
         let config = Config::from_variables(Needs::SCHEDULE, &variables, &Network::default()).await.unwrap();
         let secrets: Vec<&str> = config.cron_secrets.iter().map(|secret| secret.expose_secret()).collect();
-        assert_eq!(secrets, ["new", "old"]);
+        assert_eq!(secrets, ["the-newer-secret", "the-older-secret"]);
         assert!(config.database.url.expose_secret().starts_with("postgres://"));
     }
 

@@ -10,6 +10,9 @@ use stripe_stand_in::StandIn;
 use crate::database::variable;
 use crate::{ISSUER, JWT_SECRET, TestDatabase, WEBHOOK_SECRET};
 
+/// What schedules over HTTP present to test applications.
+pub const CRON_SECRET: &str = "test-cron-secret";
+
 /// What a handler test needs.
 pub struct TestApp {
     /// The application, as a function's sandbox has it.
@@ -34,7 +37,7 @@ pub fn settings(database: &TestDatabase, stripe: &StandIn) -> Result<BTreeMap<&'
         ("STRIPE_SECRET_KEY", "sk_test_kitloop".to_owned()),
         ("STRIPE_API_BASE", stripe.base_url().to_owned()),
         ("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},previous_{WEBHOOK_SECRET}")),
-        ("CRON_SECRET", "cron-secret,previous-cron-secret".to_owned()),
+        ("CRON_SECRET", format!("{CRON_SECRET},previous-{CRON_SECRET}")),
         ("AUTH_ORIGIN_ALLOWLIST", "https://shop.example,http://localhost:5173".to_owned()),
         ("RUN_JOBS_BEAT_MS", "100".to_owned()),
         ("FUNCTION_TIMEOUT_SECONDS", "15".to_owned()),

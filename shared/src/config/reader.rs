@@ -109,10 +109,15 @@ impl<'a> Reader<'a> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
-    /// A secret that may have a predecessor which is still good.
-    pub(super) fn rotating(&mut self, name: &'static str, required: bool) -> Vec<SecretString> {
+    /// A secret of `shortest` bytes at least that may have a predecessor which is still good.
+    pub(super) fn rotating(
+        &mut self,
+        name: &'static str,
+        required: bool,
+        shortest: usize,
+    ) -> Vec<SecretString> {
         let Some(text) = self.required_if(name, required) else { return Vec::new() };
-        rotating::parse(&text).unwrap_or_else(|problem| {
+        rotating::parse(&text, shortest).unwrap_or_else(|problem| {
             self.reject(name, problem);
             Vec::new()
         })

@@ -39,13 +39,15 @@ fn every_malformed_setting_is_named_at_once_without_its_value() {
             ("SUPABASE_JWKS_URL", "ftp://hunter2"),
             ("STRIPE_API_BASE", "hunter2"),
             ("STRIPE_WEBHOOK_SECRET", "a,b,hunter2"),
+            ("CRON_SECRET", "hunter2"),
+            ("SUPABASE_JWT_SECRET", "hunter2"),
             ("RATE_LIMIT_PER_CALLER", "-1"),
             ("CORS_ALLOW_ORIGINS", "*"),
             ("ALLOW_NULL_ORIGIN", "maybe"),
         ],
     )
     .unwrap_err();
-    assert_eq!(errors.0.len(), 8, "{errors}");
+    assert_eq!(errors.0.len(), 10, "{errors}");
     assert!(!errors.to_string().contains("hunter2"));
 }
 
@@ -82,13 +84,15 @@ fn a_guard_table_needs_the_settings_of_aws() {
 
 #[test]
 fn rotating_secrets_keep_their_order_and_stay_out_of_debug_output() {
+    let (newer, older) = ("newer".repeat(7), "older".repeat(7));
+    let secrets = format!("{newer},{older}");
     let config = config(
         Needs::CALLER,
-        &[DATABASE, ("SUPABASE_JWT_SECRET", "newer,older"), ("JWT_ISSUER", "http://127.0.0.1/auth/v1")],
+        &[DATABASE, ("SUPABASE_JWT_SECRET", &secrets), ("JWT_ISSUER", "http://127.0.0.1/auth/v1")],
     )
     .unwrap();
     let tokens = config.tokens.as_ref().unwrap();
-    assert_eq!(tokens.secrets.first().unwrap().expose_secret(), "newer");
+    assert_eq!(tokens.secrets.first().unwrap().expose_secret(), newer);
     assert_eq!(tokens.audience, "authenticated");
     let debug = format!("{config:?}");
     assert!(

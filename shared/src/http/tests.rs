@@ -49,7 +49,7 @@ fn app() -> App {
         "SUPABASE_JWT_SECRET" => Some(CURRENT.to_owned()),
         "JWT_ISSUER" => Some(ISSUER.to_owned()),
         "AUTH_ORIGIN_ALLOWLIST" => Some("https://app.example".to_owned()),
-        "CRON_SECRET" => Some("tick".to_owned()),
+        "CRON_SECRET" => Some("the-secret-of-schedules".to_owned()),
         _ => None,
     };
     let needs = Needs { tokens: true, cron: true, ..Needs::DATABASE };
@@ -173,14 +173,19 @@ async fn a_page_can_read_refusals_too() {
     let response = answered(&ENDPOINT, request("POST", &[("origin", "https://app.example")], "{}")).await;
     assert_eq!(response.status(), 401);
     assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
-    assert!(response.headers()["access-control-expose-headers"].to_str().unwrap().contains("retry-after"));
+    let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap();
+    for header in ["x-correlation-id", "idempotent-replayed", "retry-after", "ratelimit-reset"] {
+        assert!(exposed.split(", ").any(|name| name == header), "{header}: {exposed}");
+    }
 }
 
 #[tokio::test]
 async fn a_schedules_endpoint_takes_its_secret_and_no_token() {
     let endpoint = Endpoint { caller: CallerRule::CronSecret, origins: Origins::None, ..ENDPOINT };
     let token = token();
-    for (authorization, status) in [("Bearer tick", 200), ("Bearer tock", 401), (token.as_str(), 401)] {
+    for (authorization, status) in
+        [("Bearer the-secret-of-schedules", 200), ("Bearer tock", 401), (token.as_str(), 401)]
+    {
         let request = request("POST", &[("authorization", authorization)], "");
         let response = answer(&app(), &endpoint, request, async |_, _| Answer::ok(json!({}))).await;
         assert_eq!(response.status(), status);
