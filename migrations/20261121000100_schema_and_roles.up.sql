@@ -27,9 +27,28 @@ begin
 end
 $$;
 
--- Session settings cannot be sent through a transaction pooler, so they belong to the role.
-alter role kitloop_app set statement_timeout = '3s';
-alter role kitloop_app set lock_timeout = '2s';
-alter role kitloop_app set idle_in_transaction_session_timeout = '5s';
+-- Session settings cannot be sent through a transaction pooler, so they belong to the role. They too may be set by the
+-- migration of another database at this moment (internal_error: tuple concurrently updated), to the same values.
+do $$
+declare
+    v_setting text;
+begin
+    foreach v_setting in array array[
+        'statement_timeout=3s', 'lock_timeout=2s', 'idle_in_transaction_session_timeout=5s'
+    ] loop
+        if not exists (
+            select from pg_catalog.pg_roles where rolname = 'kitloop_app' and v_setting = any(rolconfig)
+        ) then
+            begin
+                execute format(
+                    'alter role kitloop_app set %I = %L', split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)
+                );
+            exception when internal_error then
+                null;
+            end;
+        end if;
+    end loop;
+end
+$$;
 
 grant usage on schema kitloop to kitloop_app, anon, authenticated;

@@ -2,7 +2,7 @@
 
 -- Until when the lines of a reservation in this state use stock.
 create function kitloop.blocks_until(p_status text, p_reserved_until timestamptz) returns timestamptz
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_status = 'hold' then p_reserved_until
         when p_status in ('authorized', 'confirmed', 'active') then timestamptz 'infinity'
@@ -11,7 +11,7 @@ $$;
 
 -- Refuses every change of state that the life of a reservation does not have. Raises KL001.
 create function kitloop.check_reservation_transition() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if old.status is distinct from new.status and not (old.status, new.status) in (
         ('hold', 'authorized'), ('hold', 'confirmed'), ('hold', 'expired'), ('hold', 'cancelled'),
@@ -32,7 +32,7 @@ for each row execute function kitloop.check_reservation_transition();
 
 -- Carries a change of state or of reserved_until to the lines.
 create function kitloop.move_blocks_until() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     update public.reservation_lines l
     set blocks_until = kitloop.blocks_until(new.status, new.reserved_until)
@@ -47,7 +47,7 @@ for each row execute function kitloop.move_blocks_until();
 
 -- Gives a new line the blocks_until of its reservation.
 create function kitloop.set_blocks_until() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     select kitloop.blocks_until(r.status, r.reserved_until) into new.blocks_until
     from public.reservations r

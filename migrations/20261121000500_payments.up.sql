@@ -19,6 +19,7 @@ create table public.payments (
     claimed_until timestamptz,
     superseded boolean not null default false,
     disputed boolean not null default false,
+    dispute_status text,
     status_at timestamptz,
     authorized_at timestamptz,
     capture_before timestamptz,
@@ -31,6 +32,7 @@ create index payments_by_reservation on public.payments (reservation_id);
 comment on column public.payments.generation is 'Part of the Stripe idempotency key: {id}:create:{generation}.';
 comment on column public.payments.claimed_until is 'Until when one caller is creating the intent at Stripe.';
 comment on column public.payments.superseded is 'The one payment of the reservation is another: money here goes back.';
+comment on column public.payments.dispute_status is 'Stripe''s; disputed is false once it ended in our favour.';
 comment on column public.payments.status_at is 'When Stripe said the status; older news is stale.';
 
 create table public.refunds (

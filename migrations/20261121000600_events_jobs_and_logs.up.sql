@@ -81,7 +81,7 @@ create index audit_logs_by_reservation on public.audit_logs (reservation_id);
 
 -- Refuses every change of what was written once. Raises KL002.
 create function kitloop.refuse_change() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     raise exception '% is append-only', tg_table_name using errcode = 'KL002';
 end

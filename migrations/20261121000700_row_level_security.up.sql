@@ -3,14 +3,14 @@
 
 -- The user of the verified token that PostgREST puts into the session; null without one.
 create function kitloop.claims_user_id() returns uuid
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid
 $$;
 
 -- Whether the user works for the provider, in whatever role. Not for those who come with claims: they could ask
 -- about others.
 create function kitloop.is_member(p_provider_id uuid, p_user_id uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select exists (
         select from public.provider_members m where m.provider_id = p_provider_id and m.user_id = p_user_id
     )
@@ -18,13 +18,13 @@ $$;
 
 -- Whether the user of the claims works for the provider.
 create function kitloop.claims_member_of(p_provider_id uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select kitloop.is_member(p_provider_id, kitloop.claims_user_id())
 $$;
 
 -- Whether the reservation is the claims' own, or of a provider they work for.
 create function kitloop.claims_see_reservation(p_reservation_id uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select exists (
         select
         from public.reservations r
@@ -36,7 +36,7 @@ $$;
 
 -- Whether the customer is the user of the claims, or has to do with a provider they work for.
 create function kitloop.claims_see_customer(p_customer_id uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select exists (
         select
         from public.customers c

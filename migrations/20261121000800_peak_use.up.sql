@@ -6,7 +6,7 @@
 -- p_except: a reservation whose own lines do not count. Takes no locks; the caller holds the item's row.
 create function kitloop.peak_use(p_gear_id uuid, p_blocked tstzrange, p_now timestamptz, p_except uuid default null)
 returns bigint
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     with busy as (
         select greatest(lower(l.blocked), lower(p_blocked)) as starts_at, upper(l.blocked) as ends_at, l.quantity
         from public.reservation_lines l
@@ -28,6 +28,6 @@ $$;
 
 -- The range an item is blocked for when it is rented for a period.
 create function kitloop.blocked_range(p_start timestamptz, p_end timestamptz, p_buffer_minutes integer) returns tstzrange
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select tstzrange(p_start, p_end + make_interval(mins => p_buffer_minutes), '[)')
 $$;

@@ -3,7 +3,7 @@
 -- The lines asked for, two lines of one item added up.
 create function kitloop.requested_lines(p_gear_ids uuid[], p_quantities integer[])
 returns table (gear_id uuid, quantity bigint)
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select line.gear_id, sum(line.quantity)
     from unnest(p_gear_ids, p_quantities) as line (gear_id, quantity)
     group by line.gear_id
@@ -12,7 +12,7 @@ $$;
 -- Days that a rental is charged for: started days of 24 h on the wall clock of the provider, at least one, so that
 -- the hour a clock change gives or takes costs nothing.
 create function kitloop.charged_days(p_start timestamptz, p_end timestamptz, p_time_zone text) returns bigint
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select greatest(
         ceil(extract(epoch from (p_end at time zone p_time_zone) - (p_start at time zone p_time_zone)) / 86400), 1
     )::bigint
@@ -21,7 +21,7 @@ $$;
 -- The provider's rules that a period breaks, as an outcome; null when it keeps them all.
 create function kitloop.broken_rule(p_provider public.providers, p_start timestamptz, p_end timestamptz, p_now timestamptz)
 returns text
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_start < p_now + make_interval(mins => p_provider.lead_minutes) then 'lead_time_too_short'
         when p_start > p_now + make_interval(days => p_provider.horizon_days) then 'beyond_horizon'
@@ -32,7 +32,7 @@ $$;
 
 -- What the caller is told of a new hold.
 create function kitloop.reservation_answer(p_reservation public.reservations) returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
         'reservation_id', p_reservation.id,
         'status', p_reservation.status,
@@ -53,7 +53,7 @@ $$;
 
 -- The user's own customer row, locked and brought up to date.
 create function kitloop.lock_customer(p_user_id uuid, p_profile jsonb) returns uuid
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
     insert into public.customers as c (user_id, name, email, phone)
     values (p_user_id, p_profile ->> 'name', p_profile ->> 'email', p_profile ->> 'phone')
     on conflict (user_id) do update set
@@ -67,7 +67,7 @@ $$;
 create function kitloop.short_lines(
     p_gear_ids uuid[], p_quantities integer[], p_start timestamptz, p_end timestamptz, p_now timestamptz
 ) returns setof jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
         'gear_id', l.gear_id, 'requested', l.quantity, 'available', greatest(g.quantity_total - use.peak, 0)
     )
@@ -87,7 +87,7 @@ create function kitloop.hold_refusal(
     p_end timestamptz, p_now timestamptz,
     out outcome text, out answer jsonb
 )
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     v_open_holds bigint;
 begin
@@ -114,7 +114,7 @@ create function kitloop.write_hold(
     p_provider public.providers, p_customer_id uuid, p_gear_ids uuid[], p_quantities integer[], p_start timestamptz,
     p_end timestamptz, p_now timestamptz, p_notes text, p_staff_id uuid, p_staff_price_minor bigint
 ) returns public.reservations
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_price bigint;
     v_reservation public.reservations;
@@ -152,7 +152,7 @@ create function kitloop.take_hold(
     p_start timestamptz, p_end timestamptz, p_walk_in jsonb, p_notes text, p_amount_total_minor bigint,
     out outcome text, out answer jsonb
 )
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_provider public.providers;
     v_is_staff boolean;
@@ -219,7 +219,7 @@ create function kitloop.reserve_gear(
     p_walk_in jsonb, p_notes text, p_amount_total_minor bigint,
     out outcome text, out replayed boolean, out answer jsonb
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_row public.idempotency_keys;
 begin

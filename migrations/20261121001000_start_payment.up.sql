@@ -2,7 +2,7 @@
 
 -- Locks a reservation, and the gear of its lines by id where its use of stock is decided on.
 create function kitloop.lock_reservation(p_id uuid, p_with_gear boolean) returns public.reservations
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_reservation public.reservations;
 begin
@@ -19,7 +19,7 @@ $$;
 
 -- What the user is to a reservation: staff, customer, or null (who then may not learn that it exists).
 create function kitloop.role_for_reservation(p_reservation_id uuid, p_user_id uuid, p_is_admin boolean) returns text
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_is_admin or kitloop.is_member(r.provider_id, p_user_id) then 'staff'
         when c.user_id = p_user_id then 'customer'
@@ -31,7 +31,7 @@ $$;
 
 -- Why a reservation cannot be paid for now, as an outcome; null when it can.
 create function kitloop.payment_refusal(p_reservation public.reservations, p_now timestamptz) returns text
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_reservation.status in ('authorized', 'confirmed', 'active', 'completed') then 'already_paid'
         when p_reservation.cancel_reason = 'conflict' then 'cancelled_conflict'
@@ -41,27 +41,42 @@ language sql immutable set search_path = '' as $$
     end
 $$;
 
--- Adds a job for a payment, unless one of its kind is open.
+-- Adds a job for a payment. If one of its kind is open, that one serves: but by an update, which waits for a worker that
+-- is about to end it as obsolete for reasons that were true a moment ago, and then inserts after all.
 create function kitloop.enqueue_job(p_kind text, p_payment_id uuid) returns void
-language sql set search_path = '' as $$
-    insert into public.jobs (kind, payment_id, run_after)
+language sql set search_path = pg_catalog, pg_temp as $$
+    insert into public.jobs as jobs (kind, payment_id, run_after)
     values (p_kind, p_payment_id, clock_timestamp())
-    on conflict (kind, payment_id) where status in ('queued', 'running') do nothing
+    on conflict (kind, payment_id) where status in ('queued', 'running')
+    do update set run_after = least(jobs.run_after, excluded.run_after)
+$$;
+
+-- Starts the one payment of a reservation, with the claim to create its intent.
+create function kitloop.insert_payment(p_reservation public.reservations, p_claimed_until timestamptz)
+returns public.payments
+language sql set search_path = pg_catalog, pg_temp as $$
+    insert into public.payments (reservation_id, capture_method, amount_minor, currency, claimed_until)
+    select p_reservation.id, p.capture_method, p_reservation.amount_total_minor, p_reservation.currency, p_claimed_until
+    from public.providers p
+    where p.id = p_reservation.provider_id
+    returning *
 $$;
 
 -- The operation: says whether to create the intent at Stripe (the caller has the claim for p_claim_seconds), to
 -- retrieve it, or why not. The first call extends the hold, once, to at least ten minutes from now.
 --
--- p_spent_generation: a generation whose intent is cancelled or whose idempotency key is spent; the next one starts.
+-- p_spent_payment_id, p_spent_generation: whose intent is cancelled, or whose idempotency key is spent without an intent.
+-- A cancelled intent keeps its row, superseded, and another payment starts; a spent key only raises the generation.
 -- Outcomes: create, retrieve; reservation_not_found, already_paid, cancelled_conflict, reservation_over, hold_expired,
 -- nothing_to_pay, payment_starting. Locks, in order: reservation, gear rows by id, payment.
 create function kitloop.start_payment(
-    p_user_id uuid, p_is_admin boolean, p_reservation_id uuid, p_claim_seconds integer, p_spent_generation integer,
+    p_user_id uuid, p_is_admin boolean, p_reservation_id uuid, p_claim_seconds integer, p_spent_payment_id uuid,
+    p_spent_generation integer,
     out outcome text, out payment_id uuid, out generation integer, out payment_intent_id text, out provider_id uuid,
     out amount_minor bigint, out currency text, out capture_method text, out reserved_until timestamptz,
     out created_at timestamptz
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_reservation public.reservations;
     v_payment public.payments;
@@ -85,21 +100,21 @@ begin
 
     outcome := 'create';
     if v_payment.id is null then
-        insert into public.payments (reservation_id, capture_method, amount_minor, currency, claimed_until)
-        select v_reservation.id, p.capture_method, v_reservation.amount_total_minor, v_reservation.currency, v_claimed_until
-        from public.providers p
-        where p.id = v_reservation.provider_id
-        returning * into v_payment;
+        v_payment := kitloop.insert_payment(v_reservation, v_claimed_until);
         update public.reservations r
         set reserved_until = greatest(r.reserved_until, v_now + interval '10 minutes')
         where r.id = v_reservation.id
         returning * into v_reservation;
-    elsif v_payment.generation = p_spent_generation then
-        update public.payments p
-        set generation = p.generation + 1, payment_intent_id = null, status = 'requires_payment_method',
-            status_at = null, claimed_until = v_claimed_until
-        where p.id = v_payment.id
-        returning * into v_payment;
+    elsif (v_payment.id, v_payment.generation) = (p_spent_payment_id, p_spent_generation) then
+        if v_payment.payment_intent_id is not null then
+            update public.payments p set superseded = true, status = 'canceled' where p.id = v_payment.id;
+            v_payment := kitloop.insert_payment(v_reservation, v_claimed_until);
+        else
+            update public.payments p
+            set generation = p.generation + 1, claimed_until = v_claimed_until
+            where p.id = v_payment.id
+            returning * into v_payment;
+        end if;
     elsif v_payment.payment_intent_id is not null then
         outcome := 'retrieve';
     elsif v_payment.claimed_until > v_now then
@@ -121,15 +136,16 @@ $$;
 
 -- Records the intent that Stripe created for a claim, or gives the claim back (p_payment_intent_id null) so that the
 -- next caller need not wait for it to lapse.
--- Outcomes: recorded, released; hold_expired (the reservation was over meanwhile; the intent is cancelled by a job),
--- payment_starting (another caller went on with a later generation or another intent).
--- Locks, in order: reservation, payment.
+-- Outcomes: recorded, released; already_paid, hold_expired, cancelled_conflict, reservation_over (as things stand now, the
+-- intent is of no use: a job cancels it); payment_starting (another caller went on, with another intent).
+-- Locks, in order: reservation, payment, job.
 create function kitloop.record_payment_intent(
     p_payment_id uuid, p_generation integer, p_payment_intent_id text, out outcome text
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_reservation public.reservations;
+    v_payment public.payments;
 begin
     v_reservation := kitloop.lock_reservation(
         (select p.reservation_id from public.payments p where p.id = p_payment_id), false
@@ -138,19 +154,20 @@ begin
     set payment_intent_id = coalesce(p.payment_intent_id, p_payment_intent_id), claimed_until = null,
         updated_at = clock_timestamp()
     where p.id = p_payment_id and p.generation = p_generation
-        and (p.payment_intent_id is null or p.payment_intent_id = p_payment_intent_id);
-    if not found then
+        and (p.payment_intent_id is null or p.payment_intent_id = p_payment_intent_id)
+    returning * into v_payment;
+    if v_payment.id is null then
         outcome := 'payment_starting';
     elsif p_payment_intent_id is null then
         outcome := 'released';
-    elsif v_reservation.status in ('expired', 'cancelled') then
+    elsif v_payment.superseded or v_reservation.status <> 'hold' then
         perform kitloop.enqueue_job('cancel_payment_intent', p_payment_id);
-        outcome := 'hold_expired';
+        outcome := coalesce(kitloop.payment_refusal(v_reservation, clock_timestamp()), 'payment_starting');
     else
         outcome := 'recorded';
     end if;
 end
 $$;
 
-grant execute on function kitloop.start_payment(uuid, boolean, uuid, integer, integer) to kitloop_app;
+grant execute on function kitloop.start_payment(uuid, boolean, uuid, integer, uuid, integer) to kitloop_app;
 grant execute on function kitloop.record_payment_intent(uuid, integer, text) to kitloop_app;

@@ -2,11 +2,12 @@
 --
 -- The webhook, the customer's "I have paid", the jobs and the reconciliation all come through apply_payment_intent with
 -- a fact: {payment_intent_id, status, amount_minor, amount_received_minor, currency, capture_method,
--- capture_before, reservation_id, provider_id, at}. Facts count, not their order (https://docs.stripe.com/webhooks#event-ordering).
+-- capture_before, reservation_id, provider_id, payment_id, generation, at}; the four ids are what we put into the intent's
+-- metadata. Facts count, not their order (https://docs.stripe.com/webhooks#event-ordering).
 
 -- How far a payment has come; news of a lower rank is stale.
 create function kitloop.payment_rank(p_status text) returns integer
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_status in ('succeeded', 'canceled') then 3
         when p_status in ('requires_capture', 'capturing') then 2
@@ -16,7 +17,7 @@ $$;
 
 -- Whether a fact is older than what is known of the payment.
 create function kitloop.is_stale(p_payment public.payments, p_fact jsonb) returns boolean
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case kitloop.payment_rank(p_fact ->> 'status') - kitloop.payment_rank(p_payment.status)
         when 0 then case
             when p_payment.status in ('succeeded', 'canceled') then p_fact ->> 'status' <> p_payment.status
@@ -27,15 +28,23 @@ language sql immutable set search_path = '' as $$
     end
 $$;
 
--- The payment that a fact is about, locked; null when the fact is of an intent that the reservation has done with.
--- An unknown intent that brings money becomes the reservation's payment, or a superseded one when there is money or
--- cash already. The caller holds the reservation.
+-- Whether the money of a fact is this much: what was received, or authorised.
+create function kitloop.is_amount(p_fact jsonb, p_amount_minor bigint, p_currency text) returns boolean
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select p_currency = p_fact ->> 'currency' and p_amount_minor = (
+        p_fact ->> case p_fact ->> 'status' when 'succeeded' then 'amount_received_minor' else 'amount_minor' end
+    )::bigint
+$$;
+
+-- The payment that a fact is about, locked: the one with its intent; else the one whose intent is being created at this
+-- moment, if the metadata names it; else, for money only, a new one. That takes the place of an unpaid one if the money is
+-- what the reservation costs, and is superseded from the start if it is not, or if there is money or cash already.
+-- All null for news without money of an intent that is not the reservation's. The caller holds the reservation.
 create function kitloop.lock_payment(p_reservation public.reservations, p_fact jsonb) returns public.payments
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_payment public.payments;
-    v_is_money boolean := p_fact ->> 'status' in ('requires_capture', 'succeeded');
-    v_is_duplicate boolean;
+    v_is_spare boolean;
 begin
     select * into v_payment from public.payments p
     where p.payment_intent_id = p_fact ->> 'payment_intent_id'
@@ -46,18 +55,21 @@ begin
     select * into v_payment from public.payments p
     where p.reservation_id = p_reservation.id and not p.superseded
     for update;
-    if found and v_payment.payment_intent_id is null and p_fact ->> 'status' <> 'canceled' then
+    if v_payment.payment_intent_id is null and v_payment.id = (p_fact ->> 'payment_id')::uuid
+        and v_payment.generation = (p_fact ->> 'generation')::integer
+    then
         update public.payments p
         set payment_intent_id = p_fact ->> 'payment_intent_id'
         where p.id = v_payment.id
         returning * into v_payment;
         return v_payment;
-    elsif v_payment.id is not null and not v_is_money then
+    elsif p_fact ->> 'status' not in ('requires_capture', 'succeeded') then
         return null;
     end if;
-    v_is_duplicate := p_reservation.paid_at is not null
-        or coalesce(v_payment.status in ('requires_capture', 'capturing', 'succeeded'), false);
-    if v_payment.id is not null and not v_is_duplicate then
+    v_is_spare := p_reservation.paid_at is not null
+        or coalesce(v_payment.status in ('requires_capture', 'capturing', 'succeeded'), false)
+        or not kitloop.is_amount(p_fact, p_reservation.amount_total_minor, p_reservation.currency);
+    if v_payment.id is not null and not v_is_spare then
         update public.payments p set superseded = true where p.id = v_payment.id;
         perform kitloop.enqueue_job('cancel_payment_intent', v_payment.id);
     end if;
@@ -65,7 +77,7 @@ begin
         reservation_id, payment_intent_id, capture_method, amount_minor, currency, superseded
     ) values (
         p_reservation.id, p_fact ->> 'payment_intent_id', coalesce(p_fact ->> 'capture_method', 'automatic'),
-        p_reservation.amount_total_minor, p_reservation.currency, v_is_duplicate
+        p_reservation.amount_total_minor, p_reservation.currency, v_is_spare
     ) returning * into v_payment;
     return v_payment;
 end
@@ -73,7 +85,7 @@ $$;
 
 -- Sends the money of a payment back: a refund of what was captured, else the release of what was authorised.
 create function kitloop.send_back(p_payment public.payments) returns void
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
     select kitloop.enqueue_job(
         case p_payment.status when 'succeeded' then 'refund_payment' else 'cancel_payment_intent' end, p_payment.id
     )
@@ -81,7 +93,7 @@ $$;
 
 -- Whether the lines of a reservation fit beside what others use. The caller holds the gear rows.
 create function kitloop.is_still_free(p_reservation public.reservations, p_now timestamptz) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select upper(p_reservation.period) > p_now and not exists (
         select
         from public.reservation_lines l
@@ -98,25 +110,24 @@ $$;
 -- has written the fact to the payment.
 create function kitloop.settle_money(p_reservation public.reservations, p_payment public.payments, p_fact jsonb)
 returns text
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_is_captured boolean := p_payment.status = 'succeeded';
 begin
-    if p_payment.superseded then
-        perform kitloop.send_back(p_payment);
-        return 'duplicate_payment';
-    end if;
-    if (case when v_is_captured then p_payment.captured_minor else (p_fact ->> 'amount_minor')::bigint end,
-        p_fact ->> 'currency') is distinct from (p_payment.amount_minor, p_payment.currency) then
+    if not kitloop.is_amount(p_fact, p_payment.amount_minor, p_payment.currency) then
         update public.payments p set superseded = true where p.id = p_payment.id;
         perform kitloop.send_back(p_payment);
-        if p_reservation.status = 'authorized' then
+        if p_reservation.status = 'authorized' and not p_payment.superseded then
             update public.reservations r
             set status = 'cancelled', cancel_reason = 'payment_canceled'
             where r.id = p_reservation.id;
         end if;
         return 'amount_mismatch';
+    end if;
+    if p_payment.superseded then
+        perform kitloop.send_back(p_payment);
+        return 'duplicate_payment';
     end if;
     if p_reservation.status in ('confirmed', 'active', 'completed') then
         return 'already_confirmed';
@@ -146,7 +157,7 @@ $$;
 -- Decides on a fact that repeats what is known, as a decision without effect; null when it is news.
 create function kitloop.repeated_decision(p_reservation public.reservations, p_payment public.payments, p_status text)
 returns text
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_status = 'canceled' and p_payment.status = 'canceled' then 'payment_canceled'
         when p_status = 'succeeded' and p_payment.status = 'succeeded' then case
@@ -162,7 +173,7 @@ $$;
 
 -- Writes a fact to its payment.
 create function kitloop.write_payment_fact(p_payment_id uuid, p_fact jsonb) returns public.payments
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
     update public.payments p
     set status = p_fact ->> 'status',
         status_at = coalesce((p_fact ->> 'at')::timestamptz, clock_timestamp()),
@@ -181,12 +192,25 @@ language sql set search_path = '' as $$
     returning p.*
 $$;
 
+-- The decision on a fact without money.
+create function kitloop.moneyless_decision(p_status text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select case p_status
+        when 'requires_payment_method' then 'payment_failed'
+        when 'processing' then 'processing'
+        when 'requires_action' then 'requires_action'
+        when 'canceled' then 'payment_canceled'
+        when 'requires_confirmation' then 'ignored'
+    end
+$$;
+
 -- Applies a fact about a payment intent. Decisions: confirmed, already_confirmed, authorized, cancelled_conflict,
 -- refund_late_payment, duplicate_payment, amount_mismatch, payment_canceled, payment_failed, processing,
--- requires_action, ignored, unmatched, stale. Locks, in order: reservation, gear rows by id (money only), payment.
+-- requires_action, ignored, unmatched, stale. Locks, in order: reservation, gear rows by id (money only), payment, job.
 create function kitloop.apply_payment_intent(p_fact jsonb, out decision text, out reservation_id uuid)
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+    v_status text := p_fact ->> 'status';
     v_reservation public.reservations;
     v_payment public.payments;
 begin
@@ -200,27 +224,21 @@ begin
         decision := 'unmatched';
         return;
     end if;
-    v_reservation := kitloop.lock_reservation(
-        reservation_id, p_fact ->> 'status' in ('requires_capture', 'succeeded')
-    );
+    v_reservation := kitloop.lock_reservation(reservation_id, v_status in ('requires_capture', 'succeeded'));
     v_payment := kitloop.lock_payment(v_reservation, p_fact);
-    if v_payment.id is null or kitloop.is_stale(v_payment, p_fact) then
-        decision := 'stale';
-        return;
-    end if;
-    decision := kitloop.repeated_decision(v_reservation, v_payment, p_fact ->> 'status');
+    decision := case
+        -- An intent that is not the reservation's: true, and without effect.
+        when v_payment.id is null then kitloop.moneyless_decision(v_status)
+        when kitloop.is_stale(v_payment, p_fact) then 'stale'
+        else kitloop.repeated_decision(v_reservation, v_payment, v_status)
+    end;
     if decision is not null then
         return;
     end if;
     v_payment := kitloop.write_payment_fact(v_payment.id, p_fact);
-    decision := case p_fact ->> 'status'
-        when 'requires_payment_method' then 'payment_failed'
-        when 'processing' then 'processing'
-        when 'requires_action' then 'requires_action'
-        when 'canceled' then 'payment_canceled'
-        when 'requires_confirmation' then 'ignored'
-        else kitloop.settle_money(v_reservation, v_payment, p_fact)
-    end;
+    decision := coalesce(
+        kitloop.moneyless_decision(v_status), kitloop.settle_money(v_reservation, v_payment, p_fact)
+    );
     if decision = 'payment_canceled' and not v_payment.superseded then
         update public.reservations r
         set status = 'cancelled', cancel_reason = 'payment_canceled'
@@ -231,12 +249,14 @@ $$;
 
 -- The operation for those who looked an intent up at Stripe: the fact applied, and where the reservation stands now.
 create function kitloop.settle_payment_intent(
-    p_fact jsonb, out decision text, out reservation_id uuid, out status text, out paid_at timestamptz
+    p_fact jsonb, out decision text, out reservation_id uuid, out status text, out paid_at timestamptz,
+    out cancel_reason text
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_payment_intent(p_fact) a;
-    select r.status, r.paid_at into status, paid_at from public.reservations r where r.id = reservation_id;
+    select r.status, r.paid_at, r.cancel_reason into status, paid_at, cancel_reason from public.reservations r
+    where r.id = reservation_id;
 end
 $$;
 

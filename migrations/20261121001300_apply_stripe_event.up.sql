@@ -3,7 +3,7 @@
 -- Logs an event, or finds it. Returns true when it has to run: it is new, or failed before. A second delivery of the
 -- same event waits here for the first. Locks: the event's row.
 create function kitloop.claim_stripe_event(p_event_id text, p_type text, p_payload jsonb) returns boolean
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     insert into public.stripe_webhook_events (id, type, status, payload)
     values (p_event_id, p_type, 'failed', p_payload)
@@ -30,7 +30,7 @@ $$;
 create function kitloop.apply_stripe_event(
     p_event_id text, p_type text, p_payload jsonb, p_fact jsonb, out decision text, out reservation_id uuid
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     if not kitloop.claim_stripe_event(p_event_id, p_type, p_payload) then
         decision := 'replay';
@@ -62,7 +62,7 @@ $$;
 -- Marks an event failed, with the error, unless it is already processed: a call of its own, made after the one above
 -- was rolled back. Stripe tries again, and then it runs again. Locks: the event's row.
 create function kitloop.fail_stripe_event(p_event_id text, p_type text, p_payload jsonb, p_error text) returns void
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
     insert into public.stripe_webhook_events as e (id, type, status, payload, last_error)
     values (p_event_id, p_type, 'failed', p_payload, p_error)
     on conflict (id) do update set last_error = excluded.last_error, attempts = e.attempts + 1

@@ -3,7 +3,7 @@
 -- Staff takes cash: the hold becomes firm, and an open intent is cancelled so that nobody pays twice.
 create function kitloop.confirm_offline(p_reservation_id uuid, p_payment public.payments, p_now timestamptz)
 returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     update public.reservations r set status = 'confirmed', paid_at = p_now where r.id = p_reservation_id;
     if p_payment.id is not null then
@@ -16,7 +16,7 @@ $$;
 -- Staff takes an authorised payment: the payment is being captured from now on, by the caller, or by a worker when the
 -- caller's lease runs out.
 create function kitloop.start_capture(p_payment_id uuid, p_worker text, p_lease_seconds integer) returns public.jobs
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
 begin
@@ -32,7 +32,7 @@ $$;
 
 -- What a reservation that can no longer be confirmed or declined answers; null when it still can.
 create function kitloop.confirmation_refusal(p_reservation public.reservations, p_is_decline boolean) returns text
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_reservation.status in ('confirmed', 'active', 'completed')
             then case when p_is_decline then 'already_paid' else 'answered' end
@@ -47,7 +47,7 @@ create function kitloop.confirmation_step(
     p_reservation public.reservations, p_payment public.payments, p_is_staff boolean, p_is_decline boolean,
     p_payment_intent_id text, p_now timestamptz
 ) returns text
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select case
         when p_payment.payment_intent_id <> p_payment_intent_id then 'payment_intent_mismatch'
         when p_is_decline and p_payment.status = 'capturing' then 'capture_in_progress'
@@ -75,9 +75,9 @@ create function kitloop.confirm_reservation(
     p_user_id uuid, p_is_admin boolean, p_reservation_id uuid, p_action text, p_payment_intent_id text, p_worker text,
     p_lease_seconds integer,
     out outcome text, out status text, out paid_at timestamptz, out payment_id uuid, out payment_intent_id text,
-    out amount_minor bigint, out currency text, out job_id uuid, out fencing_token bigint, out created_at timestamptz
+    out amount_minor bigint, out job_id uuid, out fencing_token bigint, out generation integer
 )
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_role text := kitloop.role_for_reservation(p_reservation_id, p_user_id, p_is_admin);
     v_reservation public.reservations;
@@ -118,10 +118,9 @@ begin
     payment_id := v_payment.id;
     payment_intent_id := coalesce(v_payment.payment_intent_id, p_payment_intent_id);
     amount_minor := v_payment.amount_minor;
-    currency := v_payment.currency;
     job_id := v_job.id;
     fencing_token := v_job.fencing_token;
-    created_at := v_job.created_at;
+    generation := v_job.generation;
 end
 $$;
 

@@ -3,7 +3,7 @@
 -- Expires at most p_limit lapsed holds and enqueues the cancelling of their open intents.
 -- Locks: reservations in order of their deadline, skipping those that others hold.
 create function kitloop.expire_lapsed(p_limit integer) returns integer
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_id uuid;
     v_count integer := 0;
@@ -26,14 +26,14 @@ $$;
 
 -- When an authorisation is released if nobody answers it: after 24 h, or 12 h before the card's window ends.
 create function kitloop.answer_by(p_payment public.payments) returns timestamptz
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
     select least(p_payment.authorized_at + interval '24 hours', p_payment.capture_before - interval '12 hours')
 $$;
 
 -- Cancels at most p_limit reservations whose authorisation nobody answered, and enqueues the cancelling of the intents.
 -- Locks, in order: reservation (skipping those that others hold), payment; what is not being captured is decided after.
 create function kitloop.release_unanswered(p_limit integer) returns integer
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_id uuid;
     v_payment public.payments;
@@ -61,19 +61,19 @@ $$;
 
 -- The operation: one batch of both. Call it again while `expired` or `released` reaches p_limit.
 create function kitloop.expire_holds(p_limit integer, out expired integer, out released integer)
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
     select kitloop.expire_lapsed(p_limit), kitloop.release_unanswered(p_limit)
 $$;
 
 -- The operation: says that a scheduled run began, before it does anything.
 create function kitloop.start_cron_run(p_name text) returns uuid
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
     insert into public.cron_runs (name) values (p_name) returning id
 $$;
 
 -- The operation: says how a scheduled run ended; p_error null is success.
 create function kitloop.finish_cron_run(p_id uuid, p_result jsonb, p_error text) returns void
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
     update public.cron_runs c
     set status = case when p_error is null then 'succeeded' else 'failed' end, finished_at = clock_timestamp(),
         result = p_result, error = p_error

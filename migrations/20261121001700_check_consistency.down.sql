@@ -1,4 +1,5 @@
 drop function kitloop.readiness();
 drop function kitloop.check_consistency();
+drop function kitloop.authorization_without_booking();
 drop function kitloop.money_without_booking();
 drop function kitloop.overbooked_gear(timestamptz);

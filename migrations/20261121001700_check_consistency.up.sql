@@ -2,7 +2,7 @@
 
 -- Items promised beyond their stock: at the start of some line, use now or later exceeds quantity_total.
 create function kitloop.overbooked_gear(p_now timestamptz) returns setof jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object('gear_id', g.id, 'quantity_total', g.quantity_total, 'use', max(use.peak))
     from public.reservation_lines l
     join public.gear_items g on g.id = l.gear_id
@@ -13,7 +13,7 @@ $$;
 
 -- Captured money that is neither for a live reservation, nor went back, nor is about to.
 create function kitloop.money_without_booking() returns setof jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
         'payment_id', p.id, 'reservation_id', r.id, 'status', r.status, 'captured_minor', p.captured_minor,
         'refunded_minor', kitloop.refunded_minor(p.id)
@@ -21,20 +21,36 @@ language sql stable set search_path = '' as $$
     from public.payments p
     join public.reservations r on r.id = p.reservation_id
     where p.captured_minor > kitloop.refunded_minor(p.id)
-        and (p.superseded or r.status not in ('confirmed', 'active', 'completed'))
+        -- What is captured of somebody who then does not come is a kept fee.
+        and (p.superseded or r.status not in ('confirmed', 'active', 'completed', 'no_show'))
         and not exists (
             select from public.jobs j
             where j.payment_id = p.id and j.kind = 'refund_payment' and j.status in ('queued', 'running')
         )
 $$;
 
--- The operation. Violations: overbooked, money_without_booking, refunded_too_much, confirmed_without_payment,
+-- Authorised money that waits for nobody's answer, and is not about to be released.
+create function kitloop.authorization_without_booking() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object('payment_id', p.id, 'reservation_id', r.id, 'status', r.status)
+    from public.payments p
+    join public.reservations r on r.id = p.reservation_id
+    where p.status in ('requires_capture', 'capturing')
+        and (p.superseded or r.status <> 'authorized')
+        and not exists (
+            select from public.jobs j where j.payment_id = p.id and j.status in ('queued', 'running')
+        )
+$$;
+
+-- The operation. Violations: overbooked, money_without_booking, authorization_without_booking, refunded_too_much, confirmed_without_payment,
 -- wrong_blocks_until, event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
     union all
     select 'money_without_booking', m from kitloop.money_without_booking() m
+    union all
+    select 'authorization_without_booking', a from kitloop.authorization_without_booking() a
     union all
     select 'refunded_too_much', jsonb_build_object('payment_id', p.id, 'captured_minor', p.captured_minor)
     from public.payments p
@@ -56,14 +72,19 @@ language sql stable security definer set search_path = '' as $$
         and not exists (select from public.payments p where p.reservation_id = e.reservation_id)
 $$;
 
--- The operation behind /ready: the newest migration, and when a worker last said that it lives.
-create function kitloop.readiness(out schema_version bigint, out worker_beat_at timestamptz, out checked_at timestamptz)
-language plpgsql stable security definer set search_path = '' as $$
+-- The operation behind /ready: the newest migration, when a worker last said that it lives, and when the sweep last ran
+-- to its end (null if it never did).
+create function kitloop.readiness(
+    out schema_version bigint, out worker_beat_at timestamptz, out swept_at timestamptz, out checked_at timestamptz
+)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
     if to_regclass('public._sqlx_migrations') is not null then
         select max(m.version) into schema_version from public._sqlx_migrations m where m.success;
     end if;
     select max(w.beat_at) into worker_beat_at from public.worker_heartbeats w;
+    select max(c.finished_at) into swept_at from public.cron_runs c
+    where c.name = 'cleanup_reservation_holds' and c.status = 'succeeded';
     checked_at := clock_timestamp();
 end
 $$;

@@ -68,7 +68,7 @@ impl Refusal {
             code,
             detail: detail.into(),
             invalid_fields: Vec::new(),
-            retry_after: None,
+            retry_after: code.retry_after(),
             details: serde_json::Map::new(),
         }
     }
@@ -128,69 +128,69 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is not what the content type says (400).
+    /// The body is not what the content type says.
     MalformedBody = "malformed_body",
-    /// One or more fields are missing or wrong; `invalid_fields` names them all (400).
+    /// One or more fields are missing or wrong; `invalid_fields` names them all.
     InvalidRequest = "invalid_request",
-    /// The webhook's signature is missing, wrong or outside the tolerance (400).
+    /// The webhook's signature is missing, wrong or outside the tolerance.
     InvalidSignature = "invalid_signature",
-    /// The period starts before now plus the provider's lead time (400).
+    /// The period starts before now plus the provider's lead time.
     LeadTimeTooShort = "lead_time_too_short",
-    /// The period starts later than the provider takes reservations for (400).
+    /// The period starts later than the provider takes reservations for.
     BeyondHorizon = "beyond_horizon",
-    /// The period is shorter than the provider allows (400).
+    /// The period is shorter than the provider allows.
     DurationTooShort = "duration_too_short",
-    /// The period is longer than the provider allows (400).
+    /// The period is longer than the provider allows.
     DurationTooLong = "duration_too_long",
-    /// No token, or one that does not hold (401).
+    /// No token, or one that does not hold.
     Unauthenticated = "unauthenticated",
-    /// The customer's payment is not there yet (402).
+    /// The customer's payment is not there yet.
     PaymentRequired = "payment_required",
-    /// The caller is known and may not do this (403).
+    /// The caller is known and may not do this.
     Forbidden = "forbidden",
-    /// The browser's origin is not on the allow-list (403).
+    /// The browser's origin is not on the allow-list.
     OriginNotAllowed = "origin_not_allowed",
-    /// No such function (404).
+    /// No such function.
     NotFound = "not_found",
-    /// No such provider (404).
+    /// No such provider.
     ProviderNotFound = "provider_not_found",
-    /// No such item at this provider, or it is archived (404).
+    /// No such item at this provider, or it is archived.
     GearNotFound = "gear_not_found",
-    /// No such reservation for this caller (404).
+    /// No such reservation for this caller.
     ReservationNotFound = "reservation_not_found",
-    /// The function does not know the method (405).
+    /// The function does not know the method.
     MethodNotAllowed = "method_not_allowed",
-    /// The stock does not suffice over the whole period (409).
+    /// The stock does not suffice over the whole period.
     InsufficientAvailability = "insufficient_availability",
-    /// The customer has as many open holds as the provider allows (409).
+    /// The customer has as many open holds as the provider allows.
     TooManyOpenHolds = "too_many_open_holds",
-    /// The same request is being worked on right now (409).
+    /// The same request is being worked on right now.
     RequestInFlight = "request_in_flight",
-    /// Somebody else is starting this payment right now (409).
+    /// Somebody else is starting this payment right now.
     PaymentStarting = "payment_starting",
-    /// The reservation is paid or authorised already (409).
+    /// The reservation is paid or authorised already.
     AlreadyPaid = "already_paid",
-    /// The reservation costs nothing (409).
+    /// The reservation costs nothing.
     NothingToPay = "nothing_to_pay",
-    /// The intent named is not this reservation's (409).
+    /// The intent named is not this reservation's.
     PaymentIntentMismatch = "payment_intent_mismatch",
-    /// The money is being captured right now (409).
+    /// The money is being captured right now.
     CaptureInProgress = "capture_in_progress",
-    /// The paid stock was gone, the money goes back (409).
+    /// The paid stock was gone, the money goes back.
     CancelledConflict = "cancelled_conflict",
-    /// The reservation is cancelled or over (409).
+    /// The reservation is cancelled or over.
     ReservationOver = "reservation_over",
-    /// The hold has lapsed (410).
+    /// The hold has lapsed.
     HoldExpired = "hold_expired",
-    /// The body is over the limit (413).
+    /// The body is over the limit.
     BodyTooLarge = "body_too_large",
-    /// The content type is not JSON (415).
+    /// The content type is not JSON.
     UnsupportedMediaType = "unsupported_media_type",
-    /// The idempotency key was used with another body (422).
+    /// The idempotency key was used with another body.
     IdempotencyKeyReused = "idempotency_key_reused",
-    /// Too many requests (429).
+    /// Too many requests.
     RateLimited = "rate_limited",
-    /// A setting that this function needs is missing (503).
+    /// A setting that this function needs is missing.
     NotConfigured = "not_configured",
 }
 
@@ -222,7 +222,29 @@ impl Code {
             }
             Self::ReservationOver => "The reservation is over.",
             Self::HoldExpired => "The hold has lapsed.",
-            _ => "The request was refused.",
+            Self::MalformedBody => "The body cannot be read.",
+            Self::InvalidRequest => "One or more fields are missing or wrong.",
+            Self::InvalidSignature => "The signature does not hold.",
+            Self::Unauthenticated => "A token is required.",
+            Self::OriginNotAllowed => "The origin is not on the allow-list.",
+            Self::NotFound => "There is nothing here.",
+            Self::MethodNotAllowed => "The method is not allowed here.",
+            Self::BodyTooLarge => "The body is too large.",
+            Self::UnsupportedMediaType => "The content type must be application/json.",
+            Self::RateLimited => "Too many requests; try again later.",
+            Self::NotConfigured => "This is not set up yet.",
+        }
+    }
+
+    /// When another try makes sense, where one does.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::RequestInFlight | Self::PaymentStarting | Self::CaptureInProgress => {
+                Some(Duration::from_secs(1))
+            }
+            Self::NotConfigured => Some(Duration::from_secs(60)),
+            _ => None,
         }
     }
 }

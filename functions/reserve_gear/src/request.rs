@@ -15,10 +15,17 @@ const PRICES: std::ops::RangeInclusive<i64> = 0..=99_999_999;
 pub(crate) fn read_booking(fields: &mut Fields, now: Timestamp) -> Option<Booking> {
     let provider_id = fields.uuid("provider_id");
     let lines = read_lines(fields);
-    let period = read_period(fields, now);
+    let start = fields.timestamp("start_date");
+    let end = fields.timestamp("end_date");
+    let period = read_period(fields, start, end);
     let walk_in = fields.optional_object("customer", read_contact);
     let notes = fields.optional_text("notes", LONGEST_NOTES);
     let amount_total_minor = fields.optional_integer("amount_total_minor", PRICES);
+    // Whether a period starts too early is for the database to say, after it has looked for the answer to an earlier
+    // request with the same key. A request that will not get there is told all that is wrong with it.
+    if fields.is_invalid() && start.is_some_and(|start| start < now) {
+        fields.reject("start_date", "must not be in the past");
+    }
     Some(Booking {
         provider_id: ProviderId(provider_id?),
         lines: lines?,
@@ -46,12 +53,7 @@ fn read_line(fields: &mut Fields) -> Option<BookingLine> {
     Some(BookingLine { gear_id: GearId(gear_id?), quantity: quantity? })
 }
 
-fn read_period(fields: &mut Fields, now: Timestamp) -> Option<Period> {
-    let start = fields.timestamp("start_date");
-    let end = fields.timestamp("end_date");
-    if start.is_some_and(|start| start < now) {
-        fields.reject("start_date", "must not be in the past");
-    }
+fn read_period(fields: &mut Fields, start: Option<Timestamp>, end: Option<Timestamp>) -> Option<Period> {
     Period::new(start?, end?).map_err(|error: PeriodError| fields.reject("end_date", error.to_string())).ok()
 }
 

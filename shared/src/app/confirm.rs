@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{jobs, stripe_deadline};
 use crate::db::{self, Confirmation, ConfirmationRequest, Db};
-use crate::domain::{Decision, PaymentStatus, ReservationStatus};
+use crate::domain::{PaymentStatus, ReservationStatus};
 use crate::error::{Code, Error, Refusal};
 use crate::stripe::{Stripe, StripeError};
 
@@ -34,7 +34,7 @@ pub async fn confirm(
         Confirmation::LookUp(intent_id) => look_up(db, stripe, request, &intent_id, deadline).await,
         Confirmation::Capture(job) => {
             let finished = jobs::perform(db, stripe, &job, deadline).await?;
-            stands(finished.decision, finished.status, finished.paid_at)
+            stands(finished.status, finished.paid_at)
         }
     }
 }
@@ -59,30 +59,23 @@ async fn look_up(
         return Err(Refusal::of(Code::PaymentRequired).into());
     };
     let settled = db::settle_payment_intent(db, &fact).await?;
-    match settled.reservation {
-        Some((id, status, paid_at)) if id == request.reservation_id => {
-            stands(settled.decision, status, paid_at)
-        }
-        _ => Err(Refusal::of(Code::PaymentIntentMismatch).into()),
+    match settled.filter(|settled| settled.reservation_id == request.reservation_id) {
+        None => Err(Refusal::of(Code::PaymentIntentMismatch).into()),
+        Some(settled) if settled.is_conflict => Err(Refusal::of(Code::CancelledConflict).into()),
+        Some(settled) => stands(settled.status, settled.paid_at),
     }
 }
 
 /// The answer for a reservation in this state.
-fn stands(
-    decision: Decision,
-    status: ReservationStatus,
-    paid_at: Option<Timestamp>,
-) -> Result<Confirmed, Error> {
+fn stands(status: ReservationStatus, paid_at: Option<Timestamp>) -> Result<Confirmed, Error> {
     match status {
         ReservationStatus::Authorized
         | ReservationStatus::Confirmed
         | ReservationStatus::Active
         | ReservationStatus::Completed => Ok(Confirmed { status, paid_at }),
-        ReservationStatus::Cancelled | ReservationStatus::NoShow => Err(Refusal::of(match decision {
-            Decision::CancelledConflict => Code::CancelledConflict,
-            _ => Code::ReservationOver,
-        })
-        .into()),
+        ReservationStatus::Cancelled | ReservationStatus::NoShow => {
+            Err(Refusal::of(Code::ReservationOver).into())
+        }
         // Money of the wrong amount goes back, and the right amount is still owed.
         ReservationStatus::Hold | ReservationStatus::Expired => {
             Err(Refusal::of(Code::PaymentRequired).into())

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::schedule;
 use crate::db::{self, Db};
 use crate::error::Error;
 
@@ -31,17 +32,12 @@ pub struct Sweep {
 /// # Errors
 /// [`Error::DatabaseUnavailable`]; the batches before are kept.
 pub async fn expire_holds(db: &Db, deadline: Instant) -> Result<Sweep, Error> {
-    let mut sweep = Sweep {
-        cron_run_id: db::start_cron_run(db, RUN_NAME).await?,
-        deleted_count: 0,
-        released_count: 0,
-        is_partial: false,
-    };
-    let outcome = run_batches(db, &mut sweep, deadline).await;
-    let result = serde_json::json!(sweep);
-    let error = outcome.as_ref().err().map(ToString::to_string);
-    let logged = db::finish_cron_run(db, sweep.cron_run_id, &result, error.as_deref()).await;
-    outcome.and(logged).map(|()| sweep)
+    schedule::run(db, RUN_NAME, async |cron_run_id| {
+        let mut sweep = Sweep { cron_run_id, deleted_count: 0, released_count: 0, is_partial: false };
+        run_batches(db, &mut sweep, deadline).await?;
+        Ok(sweep)
+    })
+    .await
 }
 
 async fn run_batches(db: &Db, sweep: &mut Sweep, deadline: Instant) -> Result<(), Error> {

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod pay;
 pub mod ready;
 pub mod reserve;
+mod schedule;
 pub mod webhook;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -15,8 +15,12 @@ use crate::stripe::{CaptureMethod, NewPaymentIntent, PaymentIntent, Stripe, Stri
 /// How long one caller may take to create the intent before another may try: the timeout of the functions.
 const CLAIM: Duration = Duration::from_secs(15);
 
-/// How many intents of one payment a call goes through: the one there is, and one after it is found to be spent.
+/// How many intents of one payment a call goes through before it gives up: a spent one, one that is spent as soon as it
+/// is made, and one more.
 const ATTEMPTS: usize = 3;
+
+/// How far our clock may be ahead of Stripe's.
+const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A payment that the customer's browser can confirm.
 #[derive(Debug)]
@@ -48,9 +52,9 @@ pub async fn start_payment(
     deadline: Instant,
 ) -> Result<PayablePayment, Error> {
     let deadline = stripe_deadline(deadline);
-    let mut spent_generation = None;
+    let mut spent = None;
     for _ in 0..ATTEMPTS {
-        let payment = db::start_payment(db, actor, reservation_id, CLAIM, spent_generation).await?;
+        let payment = db::start_payment(db, actor, reservation_id, CLAIM, spent).await?;
         let intent = match &payment.step {
             PaymentStep::Retrieve(id) => Some(stripe.payment_intent(id, deadline).await?),
             PaymentStep::Create => create(db, stripe, reservation_id, &payment, deadline).await?,
@@ -59,7 +63,7 @@ pub async fn start_payment(
             Some(intent) if intent.known_status() != Some(PaymentStatus::Canceled) => {
                 return payable(payment, intent);
             }
-            _ => spent_generation = Some(payment.generation),
+            _ => spent = Some((payment.payment_id, payment.generation)),
         }
     }
     Err(Error::StripeUnavailable("every intent of the payment is spent".to_owned()))
@@ -116,7 +120,8 @@ async fn find_created(
         intent.metadata.get("payment_id") == Some(&payment_id)
             && intent.metadata.get("generation") == Some(&generation)
     };
-    Ok(stripe.payment_intents_since(payment.created_at, deadline).await?.into_iter().find(is_ours))
+    let since = payment.created_at.checked_sub(CLOCK_DIFFERENCE).unwrap_or(payment.created_at);
+    Ok(stripe.payment_intents_since(since, deadline).await?.into_iter().find(is_ours))
 }
 
 fn payable(payment: StartedPayment, intent: PaymentIntent) -> Result<PayablePayment, Error> {

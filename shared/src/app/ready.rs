@@ -14,6 +14,8 @@ use crate::stripe::Stripe;
 const SCHEMA_VERSION: &str = env!("KITLOOP_SCHEMA_VERSION");
 /// The worker beats every 10 s; past this it is taken for dead.
 const WORKER_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+/// The sweep runs every five minutes; past this its schedule is stale.
+const SWEEP_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 /// How long an answer of Stripe's is good for, so that probes do not use up our rate limit there.
 const STRIPE_CHECK_LIFE: Duration = Duration::from_secs(30);
 /// How long Stripe may take to answer a probe.
@@ -43,6 +45,9 @@ pub struct Parts {
     pub migrations: PartStatus,
     /// A worker said within the last minute that it lives.
     pub worker: PartStatus,
+    /// The sweep ran to its end in the last quarter of an hour, or has never run yet. Down does not make the product
+    /// unready: a lapsed hold stops blocking without it.
+    pub sweep: PartStatus,
     /// DynamoDB answers. Down does not make the product unready: it works without.
     pub guard: PartStatus,
     /// Stripe answers and takes our key.
@@ -68,6 +73,7 @@ pub async fn check(db: &Db, guard: &Guard, stripe: Option<&Stripe>) -> Parts {
         database: up(readiness.is_ok()),
         migrations: up(known.is_some_and(is_migrated)),
         worker: up(known.and_then(|known| known.since_worker_beat).is_some_and(|age| age < WORKER_SILENCE)),
+        sweep: up(known.is_some_and(|known| known.since_sweep.is_none_or(|age| age < SWEEP_SILENCE))),
         guard,
         stripe,
     }

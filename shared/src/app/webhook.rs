@@ -1,19 +1,32 @@
 //! A verified Stripe event takes effect, once.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::db::{self, AppliedEvent, Db};
 use crate::error::Error;
-use crate::stripe::Event;
+use crate::stripe::{Event, EventObject};
 use crate::telemetry::metrics;
 
 /// The function whose decisions are counted.
 const FUNCTION: &str = "stripe_webhook";
 
+/// How long marking an event failed may take; the invocation has waited for the database once already.
+const TIME_TO_MARK: Duration = Duration::from_secs(3);
+
 /// Logs, decides and applies the event in one SQL call. If that fails, the event is marked failed, so that operators
 /// see it and Stripe's next delivery runs it again.
 ///
 /// # Errors
-/// [`Error::DatabaseUnavailable`] and [`Error::Database`]; the event had no effect then.
+/// [`Error::DatabaseUnavailable`] and [`Error::Database`], [`Error::Internal`] for an event whose object cannot be read; it
+/// had no effect then.
 pub async fn apply(db: &Db, event: &Event) -> Result<AppliedEvent, Error> {
+    if let EventObject::Unreadable(reason) = &event.object {
+        let error = Error::Internal(format!("unreadable event: {reason}"));
+        mark_failed(db, event, &error).await;
+        return Err(error);
+    }
     let fact = event.fact();
     match db::apply_stripe_event(db, &event.id, &event.event_type, &event.payload, fact.as_ref()).await {
         Ok(applied) => {
@@ -28,13 +41,23 @@ pub async fn apply(db: &Db, event: &Event) -> Result<AppliedEvent, Error> {
             Ok(applied)
         }
         Err(error) => {
-            let reason = error.to_string();
-            if let Err(error) =
-                db::fail_stripe_event(db, &event.id, &event.event_type, &event.payload, &reason).await
-            {
-                tracing::warn!(event_id = %event.id, error = %error, "the event could not be marked failed");
-            }
+            mark_failed(db, event, &error).await;
             Err(error)
+        }
+    }
+}
+
+/// Notes the failure, unless the database is so far away that even this takes too long.
+async fn mark_failed(db: &Db, event: &Event, error: &Error) {
+    let reason = error.to_string();
+    let marking = db::fail_stripe_event(db, &event.id, &event.event_type, &event.payload, &reason);
+    match timeout(TIME_TO_MARK, marking).await {
+        Ok(Ok(())) => {}
+        Ok(Err(unmarked)) => {
+            tracing::warn!(event_id = %event.id, error = %unmarked, "stripe_webhook.unmarked")
+        }
+        Err(_) => {
+            tracing::warn!(event_id = %event.id, error = "no answer in time", "stripe_webhook.unmarked")
         }
     }
 }

@@ -1,14 +1,19 @@
 //! From SQLSTATE to [`Error`], in one place. Messages keep the code and PostgreSQL's sentence, never its detail, which
 //! quotes values.
 
+use std::error::Error as _;
+
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::WrongType;
 
 use crate::error::{Code, Error, Refusal};
 
 /// What a failed statement means for the caller.
 pub(super) fn from_postgres(error: &tokio_postgres::Error) -> Error {
     let Some(database) = error.as_db_error() else {
-        return Error::DatabaseUnavailable(error.to_string());
+        let is_ours = error.source().is_some_and(|source| source.is::<WrongType>());
+        let message = error.to_string();
+        return if is_ours { Error::Database(message) } else { Error::DatabaseUnavailable(message) };
     };
     let message = format!("{}: {}", database.code().code(), database.message());
     if is_passing(database.code()) { Error::DatabaseUnavailable(message) } else { Error::Database(message) }
@@ -19,6 +24,8 @@ pub(super) fn from_postgres(error: &tokio_postgres::Error) -> Error {
 fn is_passing(state: &SqlState) -> bool {
     let class = state.code().get(..2).unwrap_or_default();
     matches!(class, "08" | "28" | "53" | "57" | "58")
+        // After a failover the old primary is read-only for a moment.
+        || *state == SqlState::READ_ONLY_SQL_TRANSACTION
         || [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE]
             .contains(&state)
         // PgBouncer reports its own troubles, such as a server that is away, under this code.
@@ -39,8 +46,9 @@ mod tests {
 
     #[test]
     fn passing_troubles_are_told_from_impossible_ones() {
-        for code in ["55P03", "57014", "40P01", "40001", "08006", "53300", "57P01", "57P03", "28P01", "08P01"]
-        {
+        for code in [
+            "55P03", "57014", "40P01", "40001", "08006", "53300", "57P01", "57P03", "28P01", "08P01", "25006",
+        ] {
             assert!(is_passing(&SqlState::from_code(code)), "{code}");
         }
         for code in ["KL001", "KL002", "23505", "42883", "42501", "22P02", "P0002"] {

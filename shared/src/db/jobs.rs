@@ -40,20 +40,45 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
     }))
 }
 
+/// How a job stands after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// Done.
+    Finished,
+    /// To be done again, later.
+    Retried,
+    /// Given up: a person has to look.
+    Failed,
+    /// Somebody else had taken it over meanwhile.
+    Fenced,
+}
+
+impl JobOutcome {
+    fn parse(text: &str) -> Result<Self, Error> {
+        match text {
+            "finished" => Ok(Self::Finished),
+            "retried" => Ok(Self::Retried),
+            "failed" => Ok(Self::Failed),
+            "fenced" => Ok(Self::Fenced),
+            _ => Err(Error::Database(format!("unknown outcome {text}"))),
+        }
+    }
+}
+
 /// What came of a job.
 #[derive(Debug)]
 pub struct FinishedJob {
+    /// How it stands.
+    pub outcome: JobOutcome,
     /// What Stripe's answer meant.
     pub decision: Decision,
     /// Where the reservation stands now.
     pub status: ReservationStatus,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,
-    /// Whether somebody else had taken the job over meanwhile.
-    pub was_fenced: bool,
 }
 
-/// Applies what Stripe answered and ends the job.
+/// Applies what Stripe answered and ends the job, unless its reason still holds.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`]; the lease then runs out and the job is done again, under the same key at Stripe.
@@ -65,10 +90,10 @@ pub async fn finish_job(db: &Db, job: &ClaimedJob, fact: &Fact) -> Result<Finish
         )
         .await?;
     Ok(FinishedJob {
+        outcome: JobOutcome::parse(row.column("outcome")?)?,
         decision: decision(row.column("decision")?)?,
         status: status(&row)?,
         paid_at: row.column("paid_at")?,
-        was_fenced: row.column::<&str>("outcome")? == "fenced",
     })
 }
 
@@ -83,11 +108,11 @@ pub enum JobRetry {
     Never,
 }
 
-/// Gives a job back after an error. Returns whether it has failed for good.
+/// Gives a job back after an error.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
-pub async fn retry_job(db: &Db, job: &ClaimedJob, error: &str, retry: JobRetry) -> Result<bool, Error> {
+pub async fn retry_job(db: &Db, job: &ClaimedJob, error: &str, retry: JobRetry) -> Result<JobOutcome, Error> {
     let row = db
         .row(
             "select outcome from kitloop.retry_job($1, $2, $3, $4, $5)",
@@ -100,7 +125,7 @@ pub async fn retry_job(db: &Db, job: &ClaimedJob, error: &str, retry: JobRetry) 
             ],
         )
         .await?;
-    Ok(row.column::<&str>("outcome")? == "failed")
+    JobOutcome::parse(row.column("outcome")?)
 }
 
 /// Says that the worker lives.

@@ -16,9 +16,9 @@ mod schedules;
 
 pub use connection::Db;
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
-pub use jobs::{FinishedJob, JobRetry, beat, claim_job, finish_job, retry_job};
+pub use jobs::{FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_job, retry_job};
 pub use payments::{
-    PaymentStep, SettledPayment, StartedPayment, record_payment_intent, release_payment_claim,
+    PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,
     settle_payment_intent, start_payment,
 };
 pub use readiness::{Readiness, readiness};

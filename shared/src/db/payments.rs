@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_postgres::types::{Json, Type};
+use uuid::Uuid;
 
 use super::Db;
 use super::error::from_outcome;
 use super::reservations::{seconds, status};
 use super::row::Columns;
 use crate::domain::{Actor, Decision, Fact, PaymentId, ProviderId, ReservationId, ReservationStatus};
-use crate::error::{Code, Error, Refusal};
+use crate::error::Error;
 
 /// The one payment of a reservation, and what is to be done at Stripe.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl StartedPayment {
 
 /// Claims the creation of the intent for `claim`, or finds the intent.
 ///
-/// `spent_generation`: its intent is cancelled or its idempotency key is spent, so the next one starts.
+/// `spent`: a payment and generation whose intent is cancelled or whose idempotency key is spent; the next one starts.
 ///
 /// # Errors
 /// The refusals of `kitloop.start_payment`; [`Error::DatabaseUnavailable`].
@@ -63,26 +64,27 @@ pub async fn start_payment(
     actor: Actor,
     reservation_id: ReservationId,
     claim: Duration,
-    spent_generation: Option<i32>,
+    spent: Option<(PaymentId, i32)>,
 ) -> Result<StartedPayment, Error> {
     let row = db
         .row(
             "select outcome, payment_id, generation, payment_intent_id, provider_id, amount_minor, currency,
                 capture_method, reserved_until, created_at
-            from kitloop.start_payment($1, $2, $3, $4, $5)",
+            from kitloop.start_payment($1, $2, $3, $4, $5, $6)",
             &[
                 (&actor.user_id, Type::UUID),
                 (&actor.is_admin, Type::BOOL),
                 (&reservation_id.0, Type::UUID),
                 (&seconds(claim), Type::INT4),
-                (&spent_generation, Type::INT4),
+                (&spent.map(|(payment_id, _)| payment_id.0), Type::UUID),
+                (&spent.map(|(_, generation)| generation), Type::INT4),
             ],
         )
         .await?;
     let step = match row.column::<&str>("outcome")? {
         "create" => PaymentStep::Create,
         "retrieve" => PaymentStep::Retrieve(row.column("payment_intent_id")?),
-        outcome => return Err(payment_refusal(outcome)),
+        outcome => return Err(from_outcome(outcome)),
     };
     Ok(StartedPayment {
         step,
@@ -104,7 +106,7 @@ pub async fn start_payment(
 pub async fn record_payment_intent(db: &Db, payment: &StartedPayment, intent_id: &str) -> Result<(), Error> {
     match record(db, payment, Some(intent_id)).await?.as_str() {
         "recorded" => Ok(()),
-        outcome => Err(payment_refusal(outcome)),
+        outcome => Err(from_outcome(outcome)),
     }
 }
 
@@ -130,40 +132,37 @@ async fn record(db: &Db, payment: &StartedPayment, intent_id: Option<&str>) -> R
     row.column("outcome")
 }
 
-fn payment_refusal(outcome: &str) -> Error {
-    match Code::from_outcome(outcome) {
-        Some(code @ Code::PaymentStarting) => {
-            Refusal::of(code).with_retry_after(Duration::from_secs(1)).into()
-        }
-        _ => from_outcome(outcome),
-    }
-}
-
-/// What a fact meant, and where its reservation stands now.
+/// Where the reservation of a fact stands, once it is applied.
 #[derive(Debug)]
-pub struct SettledPayment {
-    /// What it meant.
-    pub decision: Decision,
-    /// The reservation it was about, with its state and when it was paid; `None` if it was about none.
-    pub reservation: Option<(ReservationId, ReservationStatus, Option<Timestamp>)>,
+pub struct SettledReservation {
+    /// The reservation.
+    pub reservation_id: ReservationId,
+    /// Its state.
+    pub status: ReservationStatus,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
+    /// Whether it was cancelled because its stock was gone when the money came.
+    pub is_conflict: bool,
 }
 
-/// Applies what Stripe said when it was asked.
+/// Applies what Stripe said when it was asked; `None` if it is about no reservation of ours.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
-pub async fn settle_payment_intent(db: &Db, fact: &Fact) -> Result<SettledPayment, Error> {
+pub async fn settle_payment_intent(db: &Db, fact: &Fact) -> Result<Option<SettledReservation>, Error> {
     let row = db
         .row(
-            "select decision, reservation_id, status, paid_at from kitloop.settle_payment_intent($1)",
+            "select reservation_id, status, paid_at, cancel_reason from kitloop.settle_payment_intent($1)",
             &[(&Json(fact), Type::JSONB)],
         )
         .await?;
-    let reservation = match row.column::<Option<uuid::Uuid>>("reservation_id")? {
-        Some(id) => Some((ReservationId(id), status(&row)?, row.column("paid_at")?)),
-        None => None,
-    };
-    Ok(SettledPayment { decision: decision(row.column("decision")?)?, reservation })
+    let Some(id) = row.column::<Option<Uuid>>("reservation_id")? else { return Ok(None) };
+    Ok(Some(SettledReservation {
+        reservation_id: ReservationId(id),
+        status: status(&row)?,
+        paid_at: row.column("paid_at")?,
+        is_conflict: row.column::<Option<&str>>("cancel_reason")? == Some("conflict"),
+    }))
 }
 
 /// A decision as SQL spells it.

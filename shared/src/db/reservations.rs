@@ -122,9 +122,6 @@ fn reservation_refusal(outcome: &str, answer: Option<serde_json::Value>) -> Erro
     if let Some(serde_json::Value::Object(details)) = answer {
         refusal.details = details;
     }
-    if code == Code::RequestInFlight {
-        refusal = refusal.with_retry_after(Duration::from_secs(1));
-    }
     refusal.into()
 }
 
@@ -168,7 +165,8 @@ pub enum Confirmation {
 pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> Result<Confirmation, Error> {
     let row = db
         .row(
-            "select outcome, status, paid_at, payment_id, payment_intent_id, amount_minor, job_id, fencing_token
+            "select outcome, status, paid_at, payment_id, payment_intent_id, amount_minor, job_id, fencing_token,
+                generation
             from kitloop.confirm_reservation($1, $2, $3, $4, $5, $6, $7)",
             &[
                 (&request.actor.user_id, Type::UUID),
@@ -188,7 +186,7 @@ pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> 
             id: JobId(row.column("job_id")?),
             kind: JobKind::CapturePaymentIntent,
             fencing_token: row.column("fencing_token")?,
-            generation: 1,
+            generation: row.column("generation")?,
             payment_id: PaymentId(row.column("payment_id")?),
             payment_intent_id: row.column("payment_intent_id")?,
             amount_minor: row.column("amount_minor")?,

@@ -104,6 +104,10 @@ pub struct PaymentIntentFact {
     pub reservation_id: Option<Uuid>,
     /// From the metadata.
     pub provider_id: Option<Uuid>,
+    /// From the metadata.
+    pub payment_id: Option<Uuid>,
+    /// From the metadata.
+    pub generation: Option<i32>,
     /// When it was so; `None` is now.
     pub at: Option<Timestamp>,
 }
@@ -131,6 +135,8 @@ pub struct ChargeFact {
     /// The event's type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// Whether it was captured; one that was not and is "refunded" was released.
+    pub captured: bool,
     /// Whether all of it went back.
     pub refunded: bool,
     /// Until when it can be captured, if it is not.

@@ -1,16 +1,14 @@
 //! What we ask of Stripe: payment intents and refunds.
 
-use std::time::Duration;
-
 use http::Method;
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::objects::{PaymentIntent, Refund};
 use super::transport::{Parameters, Request, StripeError, Transport};
+use crate::config::StripeConfig;
 use crate::domain::{JobId, PaymentId, ProviderId, ReservationId};
 use crate::error::Error;
 
@@ -21,17 +19,6 @@ const PAGE_SIZE: &str = "100";
 #[derive(Clone)]
 pub struct Stripe {
     transport: Transport,
-}
-
-/// What the client needs to know.
-#[derive(Debug, Clone)]
-pub struct StripeConfig {
-    /// `https://api.stripe.com`, or the address of a stand-in.
-    pub api_base: String,
-    /// `sk_live_…`, `sk_test_…` or a restricted key.
-    pub secret_key: SecretString,
-    /// How long one attempt may take.
-    pub attempt_timeout: Duration,
 }
 
 /// When the money is taken.

@@ -19,7 +19,7 @@ pub struct Event {
     pub created: Timestamp,
     /// What it is about.
     pub object: EventObject,
-    /// The whole event for the log, without client secrets, which are never stored.
+    /// The event for the log, without secrets and without what says who paid: neither is ever stored.
     pub payload: Value,
 }
 
@@ -36,25 +36,27 @@ pub enum EventObject {
     Dispute(Dispute),
     /// Something that we do not act on.
     Other,
+    /// An object that we act on, in a shape that we do not know: which, and what is wrong with it.
+    Unreadable(String),
 }
 
-/// Why a verified payload is not an event that we can read. Never contains the payload.
+/// A verified payload that is not JSON, or without what every event has. Says why, and nothing of the payload.
 #[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    /// Not JSON, or without what every event has.
-    #[error("not an event: {0}")]
-    Malformed(String),
-    /// An object that we know, in a shape that we do not.
-    #[error("unreadable {object} in event {event_id}: {reason}")]
-    UnreadableObject {
-        /// The event's id.
-        event_id: String,
-        /// Stripe's name of the object.
-        object: String,
-        /// The field and what is wrong with it.
-        reason: String,
-    },
-}
+#[error("not an event: {0}")]
+pub struct EventError(String);
+
+/// What an event's payload is stripped of, wherever it stands: with the first a browser may pay, the others are the
+/// payer's name, addresses and card.
+const PRIVATE_MEMBERS: [&str; 8] = [
+    "client_secret",
+    "billing_details",
+    "customer_details",
+    "customer_email",
+    "payment_method_details",
+    "receipt_email",
+    "receipt_url",
+    "shipping",
+];
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -74,47 +76,35 @@ impl Event {
     /// Reads the event.
     ///
     /// # Errors
-    /// If it is no event, or one of a known object that cannot be read.
+    /// If it is no event.
     pub fn parse(payload: &VerifiedPayload<'_>) -> Result<Self, EventError> {
-        let malformed = |error: serde_json::Error| EventError::Malformed(without_values(&error));
+        let malformed = |error: serde_json::Error| EventError(without_values(&error));
         let mut document: Value = serde_json::from_slice(payload.bytes()).map_err(malformed)?;
         let envelope = Envelope::deserialize(&document).map_err(malformed)?;
-        let created = Timestamp::from_second(envelope.created)
-            .map_err(|error| EventError::Malformed(error.to_string()))?;
-        let object = EventObject::parse(envelope.data.object, &envelope.id)?;
-        remove_client_secrets(&mut document);
+        let created =
+            Timestamp::from_second(envelope.created).map_err(|error| EventError(error.to_string()))?;
+        let object = EventObject::parse(envelope.data.object);
+        remove_private_members(&mut document);
         Ok(Self { id: envelope.id, event_type: envelope.event_type, created, object, payload: document })
     }
 }
 
 impl EventObject {
-    fn parse(object: Value, event_id: &str) -> Result<Self, EventError> {
+    fn parse(object: Value) -> Self {
         let name = object.get("object").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let read = Unread { object, name: &name, event_id };
-        Ok(match name.as_str() {
-            "payment_intent" => Self::PaymentIntent(read.into_object()?),
-            "charge" => Self::Charge(read.into_object()?),
-            "refund" => Self::Refund(read.into_object()?),
-            "dispute" => Self::Dispute(read.into_object()?),
-            _ => Self::Other,
-        })
+        let read = match name.as_str() {
+            "payment_intent" => typed(object, Self::PaymentIntent),
+            "charge" => typed(object, Self::Charge),
+            "refund" => typed(object, Self::Refund),
+            "dispute" => typed(object, Self::Dispute),
+            _ => Ok(Self::Other),
+        };
+        read.unwrap_or_else(|reason| Self::Unreadable(format!("{name}: {reason}")))
     }
 }
 
-struct Unread<'a> {
-    object: Value,
-    name: &'a str,
-    event_id: &'a str,
-}
-
-impl Unread<'_> {
-    fn into_object<T: DeserializeOwned>(self) -> Result<T, EventError> {
-        serde_json::from_value(self.object).map_err(|error| EventError::UnreadableObject {
-            event_id: self.event_id.to_owned(),
-            object: self.name.to_owned(),
-            reason: without_values(&error),
-        })
-    }
+fn typed<T: DeserializeOwned>(object: Value, known: fn(T) -> EventObject) -> Result<EventObject, String> {
+    serde_json::from_value(object).map(known).map_err(|error| without_values(&error))
 }
 
 /// serde's messages quote what they found; only the part that names the expectation may go to a log.
@@ -127,13 +117,13 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-fn remove_client_secrets(value: &mut Value) {
+fn remove_private_members(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.remove("client_secret");
-            members.values_mut().for_each(remove_client_secrets);
+            members.retain(|name, _| !PRIVATE_MEMBERS.contains(&name.as_str()));
+            members.values_mut().for_each(remove_private_members);
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_client_secrets),
+        Value::Array(items) => items.iter_mut().for_each(remove_private_members),
         _ => {}
     }
 }
@@ -177,24 +167,36 @@ mod tests {
     }
 
     #[test]
+    fn who_paid_is_not_kept_and_what_the_card_says_of_time_is_read_all_the_same() {
+        let object = r#"{"object": "payment_intent", "id": "pi_1", "amount": 5, "currency": "czk",
+            "receipt_email": "ema@private.example", "shipping": {"name": "private"}, "latest_charge": {
+                "id": "ch_1", "amount": 5, "currency": "czk", "billing_details": {"name": "private"},
+                "payment_method_details": {"card": {"capture_before": 1700000600, "last4": "private"}}}}"#;
+        let event = parse(&event_about(object)).unwrap();
+        assert!(!event.payload.to_string().contains("private"), "{}", event.payload);
+        assert_eq!(event.payload["data"]["object"]["latest_charge"]["id"], "ch_1");
+        let EventObject::PaymentIntent(intent) = event.object else { panic!("{:?}", event.object) };
+        assert_eq!(intent.capture_before().map(Timestamp::as_second), Some(1_700_000_600));
+    }
+
+    #[test]
     fn an_unreadable_object_is_named_without_its_content() {
         let object = r#"{"object": "charge", "id": "ch_1", "amount": "private words", "currency": "czk"}"#;
-        let error = parse(&event_about(object)).unwrap_err().to_string();
-        assert!(
-            error.contains("charge") && error.contains("evt_1") && error.contains("expected i64"),
-            "{error}"
-        );
-        assert!(!error.contains("private"), "{error}");
+        let EventObject::Unreadable(reason) = parse(&event_about(object)).unwrap().object else {
+            panic!("an amount that is none was read");
+        };
+        assert!(reason.contains("charge") && reason.contains("expected i64"), "{reason}");
+        assert!(!reason.contains("private"), "{reason}");
     }
 
     #[test]
     fn what_is_no_event_is_refused() {
         for body in ["", "nonsense", "[]", "{}", r#"{"id": "evt_1"}"#, "{\"id\": \"\u{fffd}"] {
-            assert!(matches!(parse(body), Err(EventError::Malformed(_))), "{body}");
+            assert!(matches!(parse(body), Err(EventError(_))), "{body}");
         }
         assert!(matches!(
             parse(r#"{"id": "evt_1", "type": "x", "created": 99999999999999, "data": {"object": {}}}"#),
-            Err(EventError::Malformed(_))
+            Err(EventError(_))
         ));
     }
 }

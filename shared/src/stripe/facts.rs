@@ -1,7 +1,8 @@
 //! From Stripe's words to ours: what an event or an object says that concerns reservations.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund};
 use crate::domain::{ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
@@ -16,9 +17,9 @@ impl Event {
                 Some(intent.fact_with(status, Some(self.created)))
             }
             EventObject::Charge(charge) => charge.fact(&self.event_type),
-            EventObject::Refund(refund) => Some(refund.fact()),
+            EventObject::Refund(refund) => Some(Fact::Refund(refund.fact_of(refund.payment_intent.clone()))),
             EventObject::Dispute(dispute) => Some(dispute.fact()),
-            EventObject::Other => None,
+            EventObject::Other | EventObject::Unreadable(_) => None,
         }
     }
 }
@@ -52,8 +53,8 @@ impl PaymentIntent {
     }
 
     fn fact_with(&self, status: PaymentStatus, at: Option<Timestamp>) -> Fact {
-        // A succeeded intent has received something; a view without the field means all of it.
-        let received = if self.amount_received == 0 { self.amount } else { self.amount_received };
+        // A view of the intent without the field means all of it; Stripe itself always sends it.
+        let received = self.amount_received.unwrap_or(self.amount);
         Fact::PaymentIntent(PaymentIntentFact {
             payment_intent_id: self.id.clone(),
             status,
@@ -65,13 +66,15 @@ impl PaymentIntent {
                 _ => "automatic".to_owned(),
             }),
             capture_before: self.capture_before(),
-            reservation_id: self.metadata_id("reservation_id"),
-            provider_id: self.metadata_id("provider_id"),
+            reservation_id: self.metadata_value("reservation_id"),
+            provider_id: self.metadata_value("provider_id"),
+            payment_id: self.metadata_value("payment_id"),
+            generation: self.metadata_value("generation"),
             at,
         })
     }
 
-    fn metadata_id(&self, name: &str) -> Option<Uuid> {
+    fn metadata_value<T: FromStr>(&self, name: &str) -> Option<T> {
         self.metadata.get(name)?.parse().ok()
     }
 }
@@ -82,6 +85,7 @@ impl Charge {
             Fact::Charge(ChargeFact {
                 payment_intent_id: self.payment_intent.clone(),
                 event_type: event_type.to_owned(),
+                captured: self.captured.unwrap_or(true),
                 refunded: self.refunded,
                 capture_before: self.capture_before,
             })
@@ -90,19 +94,23 @@ impl Charge {
 }
 
 impl Refund {
-    /// What the refund says.
+    /// What the refund, just made or read for this intent, says.
     #[must_use]
-    pub fn fact(&self) -> Fact {
-        Fact::Refund(RefundFact {
+    pub fn fact(&self, payment_intent_id: &str) -> Fact {
+        Fact::Refund(self.fact_of(Some(payment_intent_id.to_owned())))
+    }
+
+    fn fact_of(&self, payment_intent_id: Option<String>) -> RefundFact {
+        RefundFact {
             refund_id: self.id.clone(),
-            payment_intent_id: self.payment_intent.clone(),
+            payment_intent_id,
             amount_minor: self.amount,
             currency: self.currency.clone(),
             status: match self.status.as_deref() {
                 Some(known @ ("requires_action" | "succeeded" | "failed" | "canceled")) => known.to_owned(),
                 _ => "pending".to_owned(),
             },
-        })
+        }
     }
 }
 

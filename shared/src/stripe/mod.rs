@@ -13,7 +13,7 @@ mod retry;
 mod signature;
 mod transport;
 
-pub use client::{CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeConfig};
+pub use client::{CaptureMethod, NewPaymentIntent, NewRefund, Stripe};
 pub use event::{Event, EventError, EventObject};
 pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund};
 pub use signature::{SignatureError, TOLERANCE_SECONDS, VerifiedPayload, verify};

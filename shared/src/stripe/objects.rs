@@ -18,8 +18,8 @@ pub struct PaymentIntent {
     /// The amount to be collected, in minor units.
     pub amount: i64,
     /// What was collected, in minor units.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub amount_received: i64,
+    #[serde(default)]
+    pub amount_received: Option<i64>,
     /// What can be captured, in minor units.
     #[serde(default, deserialize_with = "null_as_default")]
     pub amount_capturable: i64,
@@ -96,8 +96,8 @@ pub struct Charge {
     #[serde(default, deserialize_with = "null_as_default")]
     pub amount_refunded: i64,
     /// Whether it was captured.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub captured: bool,
+    #[serde(default)]
+    pub captured: Option<bool>,
     /// Whether all of it went back; true also for an authorisation that was released.
     #[serde(default, deserialize_with = "null_as_default")]
     pub refunded: bool,
@@ -239,7 +239,7 @@ mod tests {
             r#"{"id": "pi_1", "amount": 1500, "currency": "czk", "metadata": null, "amount_received": null}"#,
         )?;
         assert_eq!(intent.currency, "CZK");
-        assert_eq!(intent.amount_received, 0);
+        assert_eq!(intent.amount_received, None);
         assert!(intent.metadata.is_empty() && intent.status.is_none() && intent.latest_charge.is_none());
         Ok(())
     }

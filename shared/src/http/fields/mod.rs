@@ -55,6 +55,12 @@ impl Fields {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether something was wrong so far.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        !self.invalid.is_empty()
+    }
+
     /// Notes that a field is wrong, for rules that no getter knows.
     pub fn reject(&mut self, name: &str, reason: impl Into<String>) {
         let field = self.path_of(name);
