@@ -195,6 +195,14 @@ pub async fn answers_preflights(
     Ok(())
 }
 
+/// An address that no other test calls from: an IPv6 network of its own.
+#[must_use]
+pub fn own_address() -> String {
+    let (network, _) = Uuid::new_v4().as_u64_pair();
+    let groups = [48, 32, 16, 0].map(|shift| format!("{:x}", (network >> shift) & 0xffff));
+    format!("{}::1", groups.join(":"))
+}
+
 /// Fails unless requests are refused once there were `limit` of them within a minute. `call` makes each anew; the
 /// minute may end once meanwhile, and another begins.
 ///

@@ -85,6 +85,7 @@ async fn while_somebody_captures_nobody_else_captures_or_declines() -> Result<()
     for action in ["confirm", "decline"] {
         let reply = answer(&shop, &staff_call(&shop, reservation_id, action)?).await?;
         ensure_problem(&reply, 409, "capture_in_progress", action)?;
+        assert_eq!(reply.header("retry-after"), Some("1"));
     }
     assert_eq!(stored(&shop, reservation_id).await?, json!(["authorized", null, false, "capturing"]));
     assert!(shop.jobs().await?.is_empty());

@@ -123,23 +123,17 @@ fn counted_call(user_id: Uuid, address: &str, forwarded_for: &str) -> Result<Htt
     Ok(call.from_address(address).header("x-forwarded-for", forwarded_for))
 }
 
-/// An address that no other test calls from: an IPv6 network of its own.
-fn own_address() -> String {
-    let [a, b, c, d, e, f, ..] = *Uuid::new_v4().as_bytes();
-    format!("2001:{a:02x}{b:02x}:{c:02x}{d:02x}:{e:02x}{f:02x}::1")
-}
-
 #[tokio::test]
 async fn one_caller_is_limited_from_however_many_addresses() -> Result<()> {
     let test = TestApp::start_guarded(3, 100_000).await?;
     let caller = Uuid::new_v4();
-    let call = || counted_call(caller, &own_address(), "192.0.2.1");
+    let call = || counted_call(caller, &door::own_address(), "192.0.2.1");
     let reply = door::limits_the_rate(3, call, async |request| handle(&test.app, request).await).await?;
     assert_eq!(reply.header("ratelimit-limit"), Some("3"));
     assert_eq!(reply.header("ratelimit-remaining"), Some("0"));
     assert!(reply.header("ratelimit-reset").is_some());
 
-    let other = counted_call(Uuid::new_v4(), &own_address(), "192.0.2.1")?;
+    let other = counted_call(Uuid::new_v4(), &door::own_address(), "192.0.2.1")?;
     let reply = Reply::read(handle(&test.app, other.request()?).await)?;
     assert_eq!(reply.refusal(), (400, "invalid_request"));
     assert_eq!(reply.header("ratelimit-remaining"), Some("2"));
@@ -149,13 +143,13 @@ async fn one_caller_is_limited_from_however_many_addresses() -> Result<()> {
 #[tokio::test]
 async fn one_address_is_limited_for_however_many_callers_and_whatever_it_claims_to_be() -> Result<()> {
     let test = TestApp::start_guarded(100_000, 3).await?;
-    let address = own_address();
-    let call = || counted_call(Uuid::new_v4(), &address, &own_address());
+    let address = door::own_address();
+    let call = || counted_call(Uuid::new_v4(), &address, &door::own_address());
     let reply = door::limits_the_rate(3, call, async |request| handle(&test.app, request).await).await?;
     assert_eq!(reply.header("ratelimit-limit"), Some("3"));
 
     // Whoever has no good token is counted, too.
-    let address = own_address();
+    let address = door::own_address();
     let stranger = || Ok(HttpCall::post(PATH, &json!({})).from_address(&address));
     door::limits_the_rate(3, stranger, async |request| handle(&test.app, request).await).await?;
     Ok(())

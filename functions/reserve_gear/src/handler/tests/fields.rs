@@ -126,17 +126,41 @@ async fn lines_are_checked_one_by_one() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_window_that_is_past_empty_or_reversed_is_refused() -> Result<()> {
+async fn a_window_that_is_empty_or_reversed_is_refused() -> Result<()> {
     let shop = Shop::open().await?;
-    let a_second_ago = Timestamp::now().checked_sub(SignedDuration::from_secs(1))?;
-    assert_wrong(&shop, &json!({"start_date": a_second_ago}), &["start_date"]).await?;
-    assert_wrong(&shop, &json!({"start_date": in_days(-3), "end_date": in_days(-2)}), &["start_date"])
-        .await?;
     assert_wrong(&shop, &json!({"end_date": in_days(30)}), &["end_date"]).await?;
     assert_wrong(&shop, &json!({"end_date": in_days(29)}), &["end_date"]).await?;
     let past_and_reversed = json!({"start_date": in_days(-3), "end_date": in_days(-4)});
     assert_wrong(&shop, &past_and_reversed, &["end_date", "start_date"]).await?;
     assert_nothing_was_written(&shop).await
+}
+
+#[tokio::test]
+async fn a_window_in_the_past_is_refused() -> Result<()> {
+    let shop = Shop::open().await?;
+    let a_second_ago = Timestamp::now().checked_sub(SignedDuration::from_secs(1))?;
+    for changes in
+        [json!({"start_date": a_second_ago}), json!({"start_date": in_days(-3), "end_date": in_days(-2)})]
+    {
+        let reply = answer(&shop, &good_call(&shop)?.patch(&changes)?).await?;
+        ensure_problem(&reply, 400, "lead_time_too_short", &changes.to_string())?;
+        assert_eq!(reply.invalid_fields(), ["start_date"], "{changes}");
+    }
+    assert_eq!(shop.count("reservations").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_repeated_after_its_window_began_gets_the_first_answer() -> Result<()> {
+    let shop = Shop::open().await?;
+    let begins_soon = Timestamp::now().checked_add(SignedDuration::from_millis(1500))?;
+    let call = good_call(&shop)?.patch(&json!({"start_date": begins_soon}))?;
+    let first = answer(&shop, &call).await?;
+    assert_eq!(first.status, 201, "{first:?}");
+    test_support::wait_until("the window begins", async || Ok(Timestamp::now() > begins_soon)).await?;
+    let second = answer(&shop, &call).await?;
+    assert_eq!((second.status, &second.body), (201, &first.body));
+    Ok(())
 }
 
 #[tokio::test]
