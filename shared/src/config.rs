@@ -19,7 +19,6 @@ pub use self::origins::OriginConfig;
 use self::reader::Reader;
 pub use self::reader::{ConfigErrors, Problem};
 use crate::network::Network;
-use crate::stripe::StripeConfig;
 
 /// Where a setting's text comes from: its name in, its value out.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -103,6 +102,17 @@ pub struct TokenConfig {
     pub issuer: String,
     /// `JWT_AUDIENCE`: the `aud` a token must have.
     pub audience: String,
+}
+
+/// How Stripe's API is called.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// `STRIPE_API_BASE`: `https://api.stripe.com`, or the address of a stand-in.
+    pub api_base: String,
+    /// `STRIPE_SECRET_KEY`: `sk_live_…`, `sk_test_…` or a restricted key.
+    pub secret_key: SecretString,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
 }
 
 /// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).

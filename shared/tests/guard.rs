@@ -7,7 +7,7 @@ mod tests {
 
     use kitloop::config::{Config, Needs};
     use kitloop::error::{Code, Error};
-    use kitloop::guard::{Claim, Guard, KeyKind, Verdict};
+    use kitloop::guard::{Claim, Guard, KeyKind, LimitVerdict};
     use kitloop::network::Network;
     use tokio::time::Instant;
     use uuid::Uuid;
@@ -51,9 +51,9 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(now - now % 60 + 30)
     }
 
-    fn remaining(verdict: Verdict) -> u32 {
+    fn remaining(verdict: LimitVerdict) -> u32 {
         match verdict {
-            Verdict::Allowed(window) => window.remaining,
+            LimitVerdict::Allowed(window) => window.remaining,
             other => panic!("{other:?}"),
         }
     }
@@ -66,7 +66,7 @@ mod tests {
         }
         for _ in 0..2 {
             let verdict = guard.limit("f", KeyKind::Caller, &key, 3, now).await;
-            let Verdict::Refused(window) = verdict else { panic!("{verdict:?}") };
+            let LimitVerdict::Refused(window) = verdict else { panic!("{verdict:?}") };
             assert_eq!((window.limit, window.remaining, window.reset), (3, 0, Duration::from_secs(30)));
         }
         let next_minute = now + Duration::from_secs(60);
@@ -91,7 +91,7 @@ mod tests {
                 one.limit("f", KeyKind::Caller, &key, 5, now),
                 other.limit("f", KeyKind::Caller, &key, 5, now)
             );
-            allowed += [a, b].iter().filter(|verdict| matches!(verdict, Verdict::Allowed(_))).count();
+            allowed += [a, b].iter().filter(|verdict| matches!(verdict, LimitVerdict::Allowed(_))).count();
         }
         assert_eq!(allowed, 5);
     }
@@ -142,7 +142,7 @@ mod tests {
     async fn assert_open(guard: &Guard) {
         let started = Instant::now();
         let verdict = guard.limit("f", KeyKind::Caller, "user:1", 1, SystemTime::now()).await;
-        assert_eq!(verdict, Verdict::Unknown);
+        assert_eq!(verdict, LimitVerdict::Unknown);
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     }
 

@@ -6,8 +6,9 @@ mod tests {
 
     use kitloop::boot::App;
     use kitloop::config::{Config, Needs};
+    use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
     use kitloop::error::{Code, Error, Refusal};
-    use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+    use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
     use lambda_http::{Body, Request, Response};
     use serde_json::{Value, json};
     use uuid::Uuid;
@@ -62,14 +63,14 @@ mod tests {
         for calls in 0..=2 * LIMIT {
             let use_case = async |app: &App, call: &Call| {
                 if bad_signature {
-                    http::penalise(app, "stripe_webhook", call).await?;
+                    door::penalise(app, "stripe_webhook", call).await?;
                     return Err::<Answer, Error>(Refusal::new(Code::InvalidSignature, "Wrong.").into());
                 }
                 Answer::ok(json!({}))
             };
             // What the client writes into headers must not give it a new address each time.
             let request = request(&address, &format!("192.0.2.{calls}"));
-            let response = http::answer(&app, endpoint, request, use_case).await;
+            let response = door::answer(&app, endpoint, request, use_case).await;
             if response.status() == 429 {
                 return (calls, response);
             }

@@ -2,10 +2,9 @@
 
 use kitloop::app::expire;
 use kitloop::boot::App;
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
-use kitloop::http::{
-    self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit, deadline,
-};
+use kitloop::http::{self, Answer, Call, JSON_BODY_LIMIT, Origins, deadline};
 use lambda_http::LambdaEvent;
 use serde_json::{Value, json};
 
@@ -22,7 +21,7 @@ const ENDPOINT: Endpoint = Endpoint {
 /// so that retries and alarms see it.
 pub(crate) async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {
     if let Some(request) = http::from_event(&event)? {
-        return Ok(http::into_event(http::answer(app, &ENDPOINT, request, cleanup_reservation_holds).await));
+        return Ok(http::into_event(door::answer(app, &ENDPOINT, request, cleanup_reservation_holds).await));
     }
     let deadline = deadline::of(Some(&event.context), app.config.function_timeout);
     Ok(json!(expire::expire_holds(&app.db, deadline).await?))

@@ -5,8 +5,9 @@ use kitloop::app::{confirm, jobs};
 use kitloop::boot::App;
 use kitloop::db::ConfirmationRequest;
 use kitloop::domain::{ConfirmationAction, ReservationId, ReservationStatus};
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
-use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
 use lambda_http::{Body, Request, Response};
 
 const ENDPOINT: Endpoint = Endpoint {
@@ -27,7 +28,7 @@ struct ConfirmationAnswer {
 
 /// Answers one request.
 pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
-    http::answer(app, &ENDPOINT, request, confirm_reservation).await
+    door::answer(app, &ENDPOINT, request, confirm_reservation).await
 }
 
 async fn confirm_reservation(app: &App, call: &Call) -> Result<Answer, Error> {

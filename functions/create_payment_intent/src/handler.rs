@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use kitloop::app::pay;
 use kitloop::boot::App;
 use kitloop::domain::ReservationId;
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
-use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
 use lambda_http::{Body, Request, Response};
 use secrecy::ExposeSecret;
 
@@ -31,7 +32,7 @@ struct PaymentAnswer<'a> {
 
 /// Answers one request.
 pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
-    http::answer(app, &ENDPOINT, request, create_payment_intent).await
+    door::answer(app, &ENDPOINT, request, create_payment_intent).await
 }
 
 async fn create_payment_intent(app: &App, call: &Call) -> Result<Answer, Error> {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kitloop::app::ready::{self, Parts};
 use kitloop::boot::App;
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, Refusal};
-use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
 use lambda_http::{Body, Request, Response};
 
 const ENDPOINT: Endpoint = Endpoint {
@@ -34,7 +35,7 @@ struct HealthAnswer<'a> {
 
 /// Answers one request.
 pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
-    http::answer(app, &ENDPOINT, request, health).await
+    door::answer(app, &ENDPOINT, request, health).await
 }
 
 async fn health(app: &App, call: &Call) -> Result<Answer, Error> {

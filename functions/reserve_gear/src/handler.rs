@@ -3,8 +3,9 @@
 use kitloop::app::reserve;
 use kitloop::boot::App;
 use kitloop::db::ReserveRequest;
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
-use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, JSON_BODY_LIMIT, Origins, RateLimit};
+use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
 use lambda_http::{Body, Request, Response};
 
 use crate::request::read_booking;
@@ -20,7 +21,7 @@ const ENDPOINT: Endpoint = Endpoint {
 
 /// Answers one request.
 pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
-    http::answer(app, &ENDPOINT, request, reserve_gear).await
+    door::answer(app, &ENDPOINT, request, reserve_gear).await
 }
 
 async fn reserve_gear(app: &App, call: &Call) -> Result<Answer, Error> {

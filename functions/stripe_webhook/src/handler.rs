@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use kitloop::app::webhook;
 use kitloop::boot::App;
 use kitloop::domain::Decision;
+use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, Refusal};
-use kitloop::http::{self, Answer, Call, CallerRule, Endpoint, Origins, RateLimit, WEBHOOK_BODY_LIMIT};
+use kitloop::http::{Answer, Call, Origins, WEBHOOK_BODY_LIMIT};
 use kitloop::stripe::{self, Event, VerifiedPayload};
 use lambda_http::{Body, Request, Response};
 
@@ -21,7 +22,7 @@ const ENDPOINT: Endpoint = Endpoint {
 
 /// Answers one request.
 pub(crate) async fn handle(app: &App, request: Request) -> Response<Body> {
-    http::answer(app, &ENDPOINT, request, stripe_webhook).await
+    door::answer(app, &ENDPOINT, request, stripe_webhook).await
 }
 
 async fn stripe_webhook(app: &App, call: &Call) -> Result<Answer, Error> {
@@ -41,7 +42,7 @@ async fn verify<'a>(app: &App, call: &'a Call) -> Result<VerifiedPayload<'a>, Er
     match stripe::verify(call.raw_body(), signature, &app.config.webhook_secrets, Timestamp::now()) {
         Ok(payload) => Ok(payload),
         Err(error) => {
-            http::penalise(app, ENDPOINT.name, call).await?;
+            door::penalise(app, ENDPOINT.name, call).await?;
             Err(Refusal::new(Code::InvalidSignature, format!("The signature does not hold: {error}.")).into())
         }
     }

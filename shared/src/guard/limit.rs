@@ -38,7 +38,7 @@ pub struct Window {
 
 /// What the guard says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LimitVerdict {
     /// Counted.
     Allowed(Window),
     /// Over the limit, and not counted any more.
@@ -56,8 +56,8 @@ impl Guard {
         key: &str,
         limit: u32,
         now: SystemTime,
-    ) -> Verdict {
-        let Some(table) = self.table() else { return Verdict::Unknown };
+    ) -> LimitVerdict {
+        let Some(table) = self.table() else { return LimitVerdict::Unknown };
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = since_epoch.as_secs() - since_epoch.as_secs() % WINDOW.as_secs();
         let ends = Duration::from_secs(started) + WINDOW;
@@ -68,11 +68,11 @@ impl Guard {
             reset: ends.saturating_sub(since_epoch),
         };
         match table.count(&item, limit, ends.as_secs()).await {
-            Ok(hits) => Verdict::Allowed(window(hits)),
-            Err(table::Failure::Condition) => Verdict::Refused(window(limit)),
+            Ok(hits) => LimitVerdict::Allowed(window(hits)),
+            Err(table::Failure::Condition) => LimitVerdict::Refused(window(limit)),
             Err(table::Failure::Unavailable(error)) => {
                 self.opened(function, &error);
-                Verdict::Unknown
+                LimitVerdict::Unknown
             }
         }
     }

@@ -10,7 +10,7 @@ mod limit;
 mod table;
 
 pub use self::claim::{Claim, Lease};
-pub use self::limit::{KeyKind, Verdict, Window};
+pub use self::limit::{KeyKind, LimitVerdict, Window};
 
 use tokio::time::Instant;
 

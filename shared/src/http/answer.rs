@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::error::Error;
 
+/// Headers of a response, with names in lower case.
+pub type Headers = Vec<(&'static str, String)>;
+
 /// A status and a JSON body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -13,7 +16,7 @@ pub struct Answer {
     /// The body, sent as `application/json`.
     pub body: Value,
     /// Further headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Headers,
 }
 
 impl Answer {

@@ -23,12 +23,12 @@ pub struct Call {
     correlation_id: CorrelationId,
     source_address: Option<String>,
     deadline: Instant,
-    pub(super) caller: Option<Caller>,
+    pub(crate) caller: Option<Caller>,
 }
 
 impl Call {
     /// `timeout` is the deadline where the event brings none.
-    pub(super) fn new(request: Request, timeout: Duration) -> Self {
+    pub(crate) fn new(request: Request, timeout: Duration) -> Self {
         let deadline = deadline::of(request.lambda_context_ref(), timeout);
         let source_address = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),

@@ -1,6 +1,6 @@
 //! Which browser origins may call, and what browsers are told (Fetch standard §3.2).
 
-use super::answer::Answer;
+use super::answer::{Answer, Headers};
 use crate::config::OriginConfig;
 
 /// Which allow-lists an endpoint goes by.
@@ -16,7 +16,7 @@ pub enum Origins {
 
 /// What is to be said to the origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict<'a> {
+pub(crate) enum OriginVerdict<'a> {
     /// Not from another origin.
     NotCrossOrigin,
     /// From this origin, which may call.
@@ -32,13 +32,13 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, x-c
 const MAX_AGE: &str = "600";
 
 impl Origins {
-    pub(super) fn judge<'a>(self, config: &OriginConfig, origin: Option<&'a str>) -> Verdict<'a> {
+    pub(crate) fn judge<'a>(self, config: &OriginConfig, origin: Option<&'a str>) -> OriginVerdict<'a> {
         let list = match self {
             Self::Authenticated => &config.authenticated,
             Self::Public => &config.public,
-            Self::None => return Verdict::NotCrossOrigin,
+            Self::None => return OriginVerdict::NotCrossOrigin,
         };
-        let Some(origin) = origin else { return Verdict::NotCrossOrigin };
+        let Some(origin) = origin else { return OriginVerdict::NotCrossOrigin };
         let listed = |list: &[String]| list.iter().any(|allowed| allowed == origin);
         let allowed = match origin {
             "null" => config.allow_null,
@@ -46,7 +46,7 @@ impl Origins {
                 listed(&config.everywhere) || listed(list) || (config.allow_localhost && is_localhost(origin))
             }
         };
-        if allowed { Verdict::Allowed(origin) } else { Verdict::Foreign }
+        if allowed { OriginVerdict::Allowed(origin) } else { OriginVerdict::Foreign }
     }
 }
 
@@ -58,12 +58,12 @@ fn is_localhost(origin: &str) -> bool {
 }
 
 /// The headers of every response, refusals included, so that a page can read them.
-pub(super) fn headers(origins: Origins, verdict: Verdict<'_>) -> Vec<(&'static str, String)> {
+pub(crate) fn headers(origins: Origins, verdict: OriginVerdict<'_>) -> Headers {
     let mut headers = Vec::new();
     if origins != Origins::None {
         headers.push(("vary", "origin".to_owned()));
     }
-    if let Verdict::Allowed(origin) = verdict {
+    if let OriginVerdict::Allowed(origin) = verdict {
         headers.push(("access-control-allow-origin", origin.to_owned()));
         headers.push(("access-control-expose-headers", EXPOSED_HEADERS.to_owned()));
     }
@@ -71,10 +71,10 @@ pub(super) fn headers(origins: Origins, verdict: Verdict<'_>) -> Vec<(&'static s
 }
 
 /// The answer to OPTIONS, preflight or not.
-pub(super) fn preflight(methods: &[&str], verdict: Verdict<'_>) -> Answer {
+pub(crate) fn preflight(methods: &[&str], verdict: OriginVerdict<'_>) -> Answer {
     let methods = methods.join(", ");
     let mut headers = vec![("allow", format!("{methods}, OPTIONS"))];
-    if let Verdict::Allowed(_) = verdict {
+    if let OriginVerdict::Allowed(_) = verdict {
         headers.push(("access-control-allow-methods", methods));
         headers.push(("access-control-allow-headers", ALLOWED_HEADERS.to_owned()));
         headers.push(("access-control-max-age", MAX_AGE.to_owned()));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn allowed(origins: Origins, config: &OriginConfig, origin: &str) -> bool {
-        origins.judge(config, Some(origin)) == Verdict::Allowed(origin)
+        origins.judge(config, Some(origin)) == OriginVerdict::Allowed(origin)
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             "https://SHOP.example",
             "https://xshop.example",
         ] {
-            assert_eq!(Origins::Public.judge(&config(), Some(origin)), Verdict::Foreign, "{origin}");
+            assert_eq!(Origins::Public.judge(&config(), Some(origin)), OriginVerdict::Foreign, "{origin}");
         }
     }
 
@@ -156,14 +156,20 @@ mod tests {
 
     #[test]
     fn a_request_without_an_origin_or_to_a_server_endpoint_goes_on() {
-        assert_eq!(Origins::Public.judge(&config(), None), Verdict::NotCrossOrigin);
-        assert_eq!(Origins::None.judge(&config(), Some("https://evil.example")), Verdict::NotCrossOrigin);
+        assert_eq!(Origins::Public.judge(&config(), None), OriginVerdict::NotCrossOrigin);
+        assert_eq!(
+            Origins::None.judge(&config(), Some("https://evil.example")),
+            OriginVerdict::NotCrossOrigin
+        );
     }
 
     #[test]
     fn a_foreign_origin_is_told_nothing() {
-        let headers = headers(Origins::Public, Verdict::Foreign);
+        let headers = headers(Origins::Public, OriginVerdict::Foreign);
         assert_eq!(headers, [("vary", "origin".to_owned())]);
-        assert_eq!(preflight(&["POST"], Verdict::Foreign).headers, [("allow", "POST, OPTIONS".to_owned())]);
+        assert_eq!(
+            preflight(&["POST"], OriginVerdict::Foreign).headers,
+            [("allow", "POST, OPTIONS".to_owned())]
+        );
     }
 }

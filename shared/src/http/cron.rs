@@ -7,7 +7,7 @@ use super::tokens::{bearer, unauthenticated};
 use crate::error::Error;
 
 /// Compares with every live secret, in a time that does not depend on where they differ.
-pub(super) fn verify(secrets: &[SecretString], authorization: Option<&str>) -> Result<(), Error> {
+pub(crate) fn verify(secrets: &[SecretString], authorization: Option<&str>) -> Result<(), Error> {
     if secrets.is_empty() {
         tracing::warn!("cron.closed: CRON_SECRET is not set");
     }

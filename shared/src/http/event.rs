@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_http_event_becomes_a_request_with_the_invocations_context() {
-        let payload = crate::http::tests::event("POST", &[("authorization", "Bearer x")], "{}");
+        let payload = crate::http::testing::event("POST", &[("authorization", "Bearer x")], "{}");
         let mut context = lambda_http::Context::default();
         context.request_id = "r-1".into();
         let request = from_event(&LambdaEvent::new(payload, context)).unwrap().unwrap();

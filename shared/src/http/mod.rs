@@ -1,34 +1,29 @@
-//! The door: what a request must be before a use case sees it, and how outcomes become responses.
+//! HTTP in our words: what a request says and who sends it, and how outcomes become responses.
 //!
-//! [`answer`] runs the steps in order for every endpoint; each step has a file of its own.
+//! Nothing here reaches further than the request: [`door`](crate::door) puts it together with the rest.
 
 mod answer;
 mod call;
 mod caller;
-mod cors;
-mod cron;
+pub(crate) mod cors;
+pub(crate) mod cron;
 pub mod deadline;
-mod endpoint;
 mod event;
 mod fields;
 mod idempotency;
 mod json;
-mod rate_limit;
-mod response;
+pub(crate) mod response;
 #[cfg(test)]
-mod tests;
+pub(crate) mod testing;
 mod tokens;
 
-pub use self::answer::Answer;
+pub use self::answer::{Answer, Headers};
 pub use self::call::Call;
 pub use self::caller::Caller;
 pub use self::cors::Origins;
-pub use self::endpoint::{CallerRule, Endpoint, answer};
 pub(crate) use self::event::from_payload;
 pub use self::event::{from_event, into_event};
 pub use self::fields::Fields;
-pub use self::rate_limit::{RateLimit, penalise};
-pub use self::response::status;
 pub use self::tokens::TokenVerifier;
 
 /// The body limit of endpoints that take JSON, in bytes.

@@ -5,16 +5,14 @@ use std::time::Duration;
 use lambda_http::{Body, Response};
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
-use super::rate_limit::seconds;
+use super::answer::{Answer, Headers};
 use crate::error::{Code, Error};
 
 /// What a client is told to wait when something of ours, or Stripe, is away.
 const RETRY_WHEN_UNAVAILABLE: Duration = Duration::from_secs(2);
 
 /// The status of a refusal.
-#[must_use]
-pub const fn status(code: Code) -> u16 {
+const fn status(code: Code) -> u16 {
     match code {
         Code::MalformedBody
         | Code::InvalidRequest
@@ -48,17 +46,17 @@ pub const fn status(code: Code) -> u16 {
 }
 
 /// An error as the client sees it: RFC 9457, without the cause of what is ours to mend.
-pub(super) struct Problem {
-    pub(super) status: u16,
+pub(crate) struct Problem {
+    pub(crate) status: u16,
     /// The stable code, also for the log.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     detail: String,
     retry_after: Option<Duration>,
     members: Map<String, Value>,
 }
 
 impl Problem {
-    pub(super) fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Error) -> Self {
         let away = Some(RETRY_WHEN_UNAVAILABLE);
         match error {
             Error::Refused(refusal) => Self::refused(refusal),
@@ -116,15 +114,21 @@ impl Problem {
     }
 }
 
+/// Whole seconds, rounded up, at least one: trying earlier would be in vain.
+pub(crate) fn seconds(duration: Duration) -> u64 {
+    let rounded_up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    rounded_up.max(1)
+}
+
 fn title(status: u16) -> &'static str {
     ::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
 }
 
 /// The response to an outcome. `headers` are those that do not depend on it.
-pub(super) fn render(
+pub(crate) fn render(
     outcome: Result<Answer, Problem>,
     correlation_id: &str,
-    headers: Vec<(&'static str, String)>,
+    headers: Headers,
 ) -> Response<Body> {
     let answer = outcome.unwrap_or_else(|problem| problem.into_answer(correlation_id));
     let mut response = Response::builder()

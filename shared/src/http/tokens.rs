@@ -4,7 +4,7 @@
 
 mod jwks;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use secrecy::ExposeSecret;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use kitloop::config::StripeConfig;
 use kitloop::domain::{JobId, PaymentId, ProviderId, ReservationId};
-use kitloop::stripe::{
-    API_VERSION, CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeConfig, StripeError,
-};
+use kitloop::stripe::{API_VERSION, CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeError};
 use secrecy::SecretString;
 use stripe_stand_in::{FaultKind, StandIn, StatusFault};
 use tokio::time::Instant;

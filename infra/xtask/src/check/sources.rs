@@ -41,14 +41,18 @@ fn collect(folder: &Path, ending: &str, found: &mut Vec<SourceFile>) -> std::io:
 
 /// The text with everything from a comment's mark to the end of its line taken out, line by line.
 pub(super) fn without_comments(text: &str, mark: &str) -> String {
-    text.lines().map(|line| line.split_once(mark).map_or(line, |(code, _)| code)).fold(
-        String::new(),
-        |mut text, line| {
-            text.push_str(line);
-            text.push('\n');
-            text
-        },
-    )
+    text.lines().map(|line| without_comment(line, mark)).fold(String::new(), |mut text, line| {
+        text.push_str(line);
+        text.push('\n');
+        text
+    })
+}
+
+/// A mark between double quotes, as in an address, begins no comment.
+fn without_comment<'a>(line: &'a str, mark: &str) -> &'a str {
+    let is_outside_quotes = |code: &&str| code.matches('"').count().is_multiple_of(2);
+    let mut codes = line.match_indices(mark).filter_map(|(index, _)| line.get(..index));
+    codes.find(is_outside_quotes).unwrap_or(line)
 }
 
 /// Everything found, or nothing wrong.

@@ -5,26 +5,11 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use uuid::Uuid;
 
 use super::*;
+use crate::http::testing::{CURRENT, ISSUER, USER, claims, now, signed};
 
-pub(in crate::http) const ISSUER: &str = "http://127.0.0.1/auth/v1";
-pub(in crate::http) const CURRENT: &str = "the-current-secret-long-enough-to-sign";
 const PREVIOUS: &str = "the-previous-secret-long-enough-as-well";
-const USER: Uuid = Uuid::from_u128(0x018f_3b1e_0000_7000_8000_0000_0000_0001);
-
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
-}
-
-pub(in crate::http) fn claims() -> Value {
-    json!({
-        "iss": ISSUER, "aud": "authenticated", "sub": USER, "exp": now() + 3600, "iat": now(),
-        "role": "authenticated", "email": "ema@example.com", "phone": "",
-        "app_metadata": {}, "user_metadata": {"full_name": "Ema Malá"},
-    })
-}
 
 /// The usual claims, some of them changed; null removes one.
 fn claims_with(changes: &Value) -> Value {
@@ -37,11 +22,6 @@ fn claims_with(changes: &Value) -> Value {
         }
     }
     claims
-}
-
-pub(in crate::http) fn signed(claims: &Value, secret: &str) -> String {
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    format!("Bearer {}", jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap())
 }
 
 fn verifier(secrets: &[&str], jwks_url: Option<String>) -> TokenVerifier {

@@ -3,11 +3,12 @@
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 
-use super::tokens::tests::{CURRENT, ISSUER, claims, signed};
 use super::*;
 use crate::boot::App;
 use crate::config::{Config, Needs};
 use crate::error::{Code, Error, Refusal};
+use crate::http::testing::{CURRENT, ISSUER, claims, event, signed};
+use crate::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
 use crate::telemetry::testing::Recorder;
 
 const ENDPOINT: Endpoint = Endpoint {
@@ -18,26 +19,6 @@ const ENDPOINT: Endpoint = Endpoint {
     caller: CallerRule::Required,
     rate_limit: RateLimit::STANDARD,
 };
-
-/// An event of payload format 2.0.
-pub(super) fn event(method: &str, headers: &[(&str, &str)], body: &str) -> Value {
-    let headers: serde_json::Map<String, Value> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-    json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": "/reserve_gear", "rawQueryString": "",
-        "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "api", "domainName": "api.example", "domainPrefix": "api",
-            "http": {
-                "method": method, "path": "/reserve_gear", "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1", "userAgent": "test",
-            },
-            "requestId": "id", "routeKey": "$default", "stage": "$default",
-            "time": "21/Nov/2026:05:00:00 +0000", "timeEpoch": 0,
-        },
-        "body": body, "isBase64Encoded": false,
-    })
-}
 
 fn request(method: &str, headers: &[(&str, &str)], body: &str) -> Request {
     lambda_http::request::from_str(&event(method, headers, body).to_string()).unwrap()

@@ -6,15 +6,13 @@ use lambda_http::{Body, Request, Response};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::answer::Answer;
-use super::call::Call;
-use super::cors::{self, Origins, Verdict};
-use super::cron;
 use super::rate_limit::{self, RateLimit};
-use super::response::{self, Problem};
 use crate::boot::App;
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
+use crate::http::cors::{self, OriginVerdict};
+use crate::http::response::{self, Problem};
+use crate::http::{Answer, Call, Headers, Origins, cron};
 use crate::telemetry::metrics;
 
 /// What an endpoint asks of a request before its use case sees it.
@@ -61,7 +59,7 @@ pub async fn answer(
         caller = tracing::field::Empty
     );
     async {
-        let mut headers = Vec::new();
+        let mut headers = Headers::new();
         let outcome = match admit(app, endpoint, &mut call, &mut headers).await {
             Ok(Admission::Answered(answer)) => Ok(answer),
             Ok(Admission::Admitted) => use_case(app, &call).await,
@@ -84,7 +82,7 @@ async fn admit(
     app: &App,
     endpoint: &Endpoint,
     call: &mut Call,
-    headers: &mut Vec<(&'static str, String)>,
+    headers: &mut Headers,
 ) -> Result<Admission, Error> {
     let verdict = endpoint.origins.judge(&app.config.origins, call.header("origin"));
     headers.extend(cors::headers(endpoint.origins, verdict));
@@ -93,7 +91,7 @@ async fn admit(
         headers.push(("allow", format!("{}, OPTIONS", endpoint.methods.join(", "))));
         return Err(Refusal::new(Code::MethodNotAllowed, "The method is not allowed here.").into());
     }
-    if verdict == Verdict::Foreign {
+    if verdict == OriginVerdict::Foreign {
         return Err(Refusal::new(Code::OriginNotAllowed, "The origin is not on the allow-list.").into());
     }
     if preflight {

@@ -1,14 +1,15 @@
 //! Requests a minute, per caller and per address, counted by the guard across all sandboxes.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::call::Call;
 use super::endpoint::Endpoint;
 use crate::boot::App;
 use crate::config::GuardConfig;
 use crate::error::{Code, Error, Refusal};
-use crate::guard::{KeyKind, Verdict, Window};
+use crate::guard::{KeyKind, LimitVerdict, Window};
+use crate::http::response::seconds;
+use crate::http::{Call, Headers};
 
 /// How many requests a minute an endpoint takes, unless the settings say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(super) async fn count(
     app: &App,
     endpoint: &Endpoint,
     call: &Call,
-    headers: &mut Vec<(&'static str, String)>,
+    headers: &mut Headers,
 ) -> Result<(), Error> {
     let Some((per_caller, per_address)) = endpoint.rate_limit.limits(&app.config.guard) else {
         return Ok(());
@@ -63,7 +64,7 @@ pub(super) async fn count(
             Some(caller) => {
                 app.guard.limit(endpoint.name, KeyKind::Caller, &caller.key(), per_caller, now).await
             }
-            None => Verdict::Unknown,
+            None => LimitVerdict::Unknown,
         }
     };
     let (by_address, by_caller) = tokio::join!(by_address, by_caller);
@@ -88,10 +89,10 @@ async fn count_address(
     call: &Call,
     limit: u32,
     now: SystemTime,
-) -> Verdict {
+) -> LimitVerdict {
     match call.source_address() {
         Some(address) => app.guard.limit(function, KeyKind::Address, &network_of(address), limit, now).await,
-        None => Verdict::Unknown,
+        None => LimitVerdict::Unknown,
     }
 }
 
@@ -106,10 +107,10 @@ fn network_of(address: &str) -> String {
     }
 }
 
-fn tightest(one: Verdict, other: Verdict) -> Option<Window> {
+fn tightest(one: LimitVerdict, other: LimitVerdict) -> Option<Window> {
     let window = |verdict| match verdict {
-        Verdict::Allowed(window) | Verdict::Refused(window) => Some(window),
-        Verdict::Unknown => None,
+        LimitVerdict::Allowed(window) | LimitVerdict::Refused(window) => Some(window),
+        LimitVerdict::Unknown => None,
     };
     [window(one), window(other)].into_iter().flatten().min_by_key(|window| window.remaining)
 }
@@ -123,25 +124,21 @@ fn window_headers(window: Window) -> [(&'static str, String); 3] {
     ]
 }
 
-fn refuse_if_over(verdict: Verdict) -> Result<(), Error> {
+fn refuse_if_over(verdict: LimitVerdict) -> Result<(), Error> {
     match verdict {
-        Verdict::Refused(window) => {
+        LimitVerdict::Refused(window) => {
             Err(Refusal::new(Code::RateLimited, "Too many requests; try again later.")
                 .with_retry_after(window.reset)
                 .into())
         }
-        Verdict::Allowed(_) | Verdict::Unknown => Ok(()),
+        LimitVerdict::Allowed(_) | LimitVerdict::Unknown => Ok(()),
     }
-}
-
-/// Whole seconds, rounded up, at least one: trying earlier would be in vain.
-pub(super) fn seconds(duration: Duration) -> u64 {
-    let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    rounded_up.max(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn settings(caller: Option<u32>, address: Option<u32>) -> GuardConfig {
@@ -170,9 +167,9 @@ mod tests {
     #[test]
     fn the_tighter_window_is_told() {
         let window = |remaining| Window { limit: 10, remaining, reset: Duration::from_millis(1500) };
-        let tighter = tightest(Verdict::Allowed(window(5)), Verdict::Allowed(window(2))).unwrap();
+        let tighter = tightest(LimitVerdict::Allowed(window(5)), LimitVerdict::Allowed(window(2))).unwrap();
         assert_eq!(tighter.remaining, 2);
         assert_eq!(window_headers(tighter)[2], ("ratelimit-reset", "2".to_owned()));
-        assert!(tightest(Verdict::Unknown, Verdict::Unknown).is_none());
+        assert!(tightest(LimitVerdict::Unknown, LimitVerdict::Unknown).is_none());
     }
 }
