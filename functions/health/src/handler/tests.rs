@@ -74,7 +74,9 @@ async fn the_sample_is_ready_when_every_part_is() -> Result<()> {
     let test = start_with(&[]).await?;
     let sample = HttpCall::sample("health/ready.json", &[])?;
     let reply = Reply::read(handle(&test.app, sample.request()?).await)?;
-    let parts = json!({"database": "ok", "migrations": "ok", "worker": "ok", "guard": "off", "stripe": "ok"});
+    let parts = json!({
+        "database": "ok", "migrations": "ok", "worker": "ok", "sweep": "ok", "guard": "off", "stripe": "ok",
+    });
     assert_eq!((reply.status, reply.at("/status")), (200, &json!("ready")), "{}", reply.body);
     assert_eq!(reply.at("/parts"), &parts);
     assert_eq!(reply.at("/configured"), &Value::Null);
@@ -85,8 +87,19 @@ async fn the_sample_is_ready_when_every_part_is() -> Result<()> {
 #[tokio::test]
 async fn without_the_database_it_is_not_ready() -> Result<()> {
     let test = start_with(&[DATABASE_AWAY]).await?;
-    assert_down(&test, &["database", "migrations", "worker"]).await?;
+    assert_down(&test, &["database", "migrations", "worker", "sweep"]).await?;
     assert_has_no_secret(&get(&test, "/ready").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sweep_that_stopped_is_visible_and_customers_are_served_all_the_same() -> Result<()> {
+    let test = start_with(&[]).await?;
+    let sql = "insert into public.cron_runs (name, status, finished_at)
+        values ('cleanup_reservation_holds', 'succeeded', now() - interval '16 minutes')";
+    test.database.execute(sql, &[]).await?;
+    let reply = get(&test, "/ready").await?;
+    assert_eq!((reply.status, reply.at("/parts/sweep")), (200, &json!("down")), "{}", reply.body);
     Ok(())
 }
 
