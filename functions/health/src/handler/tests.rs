@@ -87,7 +87,7 @@ async fn the_sample_is_ready_when_every_part_is() -> Result<()> {
 #[tokio::test]
 async fn without_the_database_it_is_not_ready() -> Result<()> {
     let test = start_with(&[DATABASE_AWAY]).await?;
-    assert_down(&test, &["database", "migrations", "worker", "sweep"]).await?;
+    assert_down(&test, &["database", "migrations", "sweep", "worker"]).await?;
     assert_has_no_secret(&get(&test, "/ready").await?);
     Ok(())
 }
@@ -114,6 +114,21 @@ async fn without_a_worker_that_beats_it_is_not_ready() -> Result<()> {
     assert_down(&test, &["worker"]).await?;
     test.database.execute("select kitloop.beat('worker')", &[]).await?;
     assert_eq!(get(&test, "/ready").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_overdue_shows_and_does_not_stop_anything() -> Result<()> {
+    let test = start_with(&[]).await?;
+    let swept = "insert into public.cron_runs (name, status, started_at, finished_at)
+        values ('cleanup_reservation_holds', $1, now() - make_interval(mins => $2), now() - make_interval(mins => $2))";
+    for (status, minutes_ago, sweep) in
+        [("succeeded", 16, "down"), ("failed", 1, "down"), ("succeeded", 14, "ok")]
+    {
+        test.database.execute(swept, &[&status, &minutes_ago]).await?;
+        let reply = get(&test, "/ready").await?;
+        assert_eq!((reply.status, reply.at("/parts/sweep")), (200, &json!(sweep)), "{status} {minutes_ago}");
+    }
     Ok(())
 }
 
