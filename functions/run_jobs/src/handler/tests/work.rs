@@ -146,6 +146,24 @@ async fn a_job_that_appears_during_an_invocation_is_done_in_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_run_is_logged_with_what_it_did_also_when_it_fails() -> Result<()> {
+    let shop = Shop::open().await?;
+    due_cancellation(&shop).await?;
+    let obstacle = "alter table public.jobs add constraint obstacle check (status <> 'running') not valid";
+    shop.database.execute(obstacle, &[]).await?;
+    assert!(matches!(work(&shop).await?, Err(Error::Database(_))));
+    shop.database.execute("alter table public.jobs drop constraint obstacle", &[]).await?;
+    let done = work(&shop).await??;
+
+    let sql = "select jsonb_agg(jsonb_build_array(status, result, error is not null) order by started_at)
+        from public.cron_runs where name = 'run_jobs' and finished_at is not null";
+    let runs: Value = shop.database.value(sql, &[]).await?;
+    assert_eq!(runs, json!([["failed", null, true], ["succeeded", done, false]]));
+    assert_eq!(done["succeeded"], json!(1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn with_the_database_away_the_schedule_hears_of_it() -> Result<()> {
     let away = ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned());
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
