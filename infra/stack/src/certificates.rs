@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use uuid::Uuid;
 
 use crate::system_user::SystemUser;
 
@@ -23,7 +24,9 @@ impl Certificates {
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority.distinguished_name.push(DnType::CommonName, "kitloop local authority");
+        // A name of its own: issuers are looked up by name, and a program may trust the authorities of two runs.
+        let name = format!("kitloop local authority {}", Uuid::new_v4().simple());
+        authority.distinguished_name.push(DnType::CommonName, name);
         let authority_pem = authority.self_signed(&authority_key)?.pem();
 
         let key = KeyPair::generate()?;
