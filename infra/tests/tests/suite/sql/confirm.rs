@@ -1,7 +1,7 @@
 //! Confirming and declining, by staff and by the customer.
 
-use anyhow::{Result, bail};
-use kitloop::db::{self, Confirmation};
+use anyhow::{Context, Result, bail};
+use kitloop::db::{self, Confirmation, JobOutcome};
 use kitloop::domain::{
     ConfirmationAction::{Confirm, Decline},
     Decision, Fact, JobKind, PaymentStatus, ReservationId, ReservationStatus,
@@ -83,7 +83,8 @@ async fn a_capture_that_stripe_refuses_for_good_may_be_declined() -> Result<()> 
     let shop = Shop::open_with(&Provider::manual(), &Gear::default()).await?;
     let hold = shop.authorized("pi_1").await?;
     let job = shop.start_capture(&hold).await?;
-    assert!(db::retry_job(&shop.db, &job, "card expired", db::JobRetry::Never).await?);
+    let outcome = db::retry_job(&shop.db, &job, "card expired", db::JobRetry::Never).await?;
+    assert_eq!(outcome, JobOutcome::Failed);
     assert_eq!(shop.payments(&hold).await?, ["requires_capture"]);
     let declined = answered(shop.answer(shop.staff, &hold, Decline, None).await)?;
     assert_eq!(declined, (ReservationStatus::Cancelled, false));
@@ -129,11 +130,9 @@ async fn the_customer_who_has_paid_has_the_intent_looked_up() -> Result<()> {
         assert!(matches!(&step, Confirmation::LookUp(id) if id == "pi_1"), "{step:?}");
     }
     let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Succeeded));
-    let settled = db::settle_payment_intent(&shop.db, &fact).await?;
-    assert_eq!(settled.decision, Decision::Confirmed);
-    let Some((id, status, paid_at)) = settled.reservation else { bail!("no reservation") };
-    assert_eq!((id, status), (hold.id, ReservationStatus::Confirmed));
-    assert!(paid_at.is_some());
+    let settled = db::settle_payment_intent(&shop.db, &fact).await?.context("no reservation")?;
+    assert_eq!((settled.reservation_id, settled.status), (hold.id, ReservationStatus::Confirmed));
+    assert!(settled.paid_at.is_some() && !settled.is_conflict);
     let again = answered(shop.answer(hold.customer, &hold, Confirm, None).await)?;
     assert_eq!(again, (ReservationStatus::Confirmed, true));
     Ok(())
@@ -165,9 +164,7 @@ async fn a_fact_about_nothing_of_ours_settles_nothing() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = Hold { id: ReservationId(Uuid::new_v4()), ..shop.hold().await? };
     let fact = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Succeeded));
-    let settled = db::settle_payment_intent(&shop.db, &fact).await?;
-    assert_eq!(settled.decision, Decision::Unmatched);
-    assert!(settled.reservation.is_none());
+    assert!(db::settle_payment_intent(&shop.db, &fact).await?.is_none());
     Ok(())
 }
 
@@ -212,6 +209,9 @@ async fn a_conflict_is_told_to_all_who_ask_later() -> Result<()> {
     let late = shop.hold().await?;
     shop.lose(&late).await?;
     shop.hear_of(&late, "pi_1", PaymentStatus::Succeeded).await?;
+    let fact = Fact::PaymentIntent(shop.intent(&late, "pi_1", PaymentStatus::Succeeded));
+    let settled = db::settle_payment_intent(&shop.db, &fact).await?.context("no reservation")?;
+    assert!(settled.is_conflict);
     for user in [late.customer, shop.staff] {
         assert_eq!(refused(shop.answer(user, &late, Confirm, None).await)?, Code::CancelledConflict);
     }

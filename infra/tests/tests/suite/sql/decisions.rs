@@ -225,7 +225,18 @@ async fn a_second_intent_that_is_paid_takes_the_place_of_an_unpaid_one() -> Resu
     let shop = Shop::open().await?;
     let hold = shop.hold().await?;
     shop.start_payment(&hold, "pi_1").await?;
-    assert_eq!(shop.hear_of(&hold, "pi_2", PaymentStatus::Processing).await?, Decision::Stale);
+    for (status, decision) in [
+        (PaymentStatus::Processing, Decision::Processing),
+        (PaymentStatus::Canceled, Decision::PaymentCanceled),
+    ] {
+        assert_eq!(shop.hear_of(&hold, "pi_2", status).await?, decision);
+        assert_eq!(
+            shop.state(&hold).await?,
+            "hold",
+            "news without money, of an intent that is not the hold's"
+        );
+        assert_eq!(shop.payments(&hold).await?, ["requires_payment_method"]);
+    }
     assert_eq!(shop.hear_of(&hold, "pi_2", PaymentStatus::Succeeded).await?, Decision::Confirmed);
     assert_eq!(shop.payments(&hold).await?, ["requires_payment_method (superseded)", "succeeded"]);
     assert_eq!(shop.jobs().await?, ["cancel_payment_intent queued"], "nobody may pay the first one too");
@@ -337,6 +348,7 @@ fn charge(event_type: &str, refunded: bool) -> Fact {
     Fact::Charge(ChargeFact {
         payment_intent_id: Some("pi_1".to_owned()),
         event_type: event_type.to_owned(),
+        captured: true,
         refunded,
         capture_before: Some(Timestamp::UNIX_EPOCH),
     })
@@ -372,10 +384,14 @@ async fn a_dispute_marks_the_payment_until_it_is_won() -> Result<()> {
             status: status.to_owned(),
         })
     };
-    for (status, is_disputed) in
-        [("needs_response", true), ("under_review", true), ("won", false), ("lost", true)]
-    {
-        assert_eq!(shop.hear(&dispute("pi_1", status)).await?, Decision::Disputed);
+    for (status, decision, is_disputed) in [
+        ("needs_response", Decision::Disputed, true),
+        ("under_review", Decision::Disputed, true),
+        ("won", Decision::Disputed, false),
+        ("under_review", Decision::Stale, false),
+        ("lost", Decision::Disputed, true),
+    ] {
+        assert_eq!(shop.hear(&dispute("pi_1", status)).await?, decision);
         let sql = "select disputed from public.payments";
         assert_eq!(shop.database.value::<bool>(sql, &[]).await?, is_disputed, "{status}");
     }

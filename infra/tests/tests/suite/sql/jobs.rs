@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kitloop::db::{self, JobRetry};
+use kitloop::db::{self, JobOutcome, JobRetry};
 use kitloop::domain::{
     ClaimedJob, ConfirmationAction, Decision, Fact, JobKind, PaymentStatus, RefundFact, ReservationStatus,
 };
@@ -57,7 +57,7 @@ async fn a_job_is_claimed_done_and_over() -> Result<()> {
     assert!(shop.claim("other").await?.is_none());
     let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "succeeded")).await?;
     assert_eq!((finished.decision, finished.status), (Decision::Refunded, ReservationStatus::Cancelled));
-    assert!(!finished.was_fenced);
+    assert_eq!(finished.outcome, JobOutcome::Finished);
     assert_eq!(shop.jobs().await?, ["refund_payment succeeded"]);
     assert!(shop.claim("worker").await?.is_none());
     shop.database.assert_consistent().await
@@ -74,16 +74,78 @@ async fn a_worker_that_lost_its_lease_is_fenced_but_what_stripe_said_counts() ->
     assert!(taken_over.fencing_token > lost.fencing_token);
     assert_eq!(taken_over.idempotency_key(), lost.idempotency_key(), "at Stripe it is one refund");
 
-    assert!(!db::retry_job(&shop.db, &lost, "timeout", JobRetry::Never).await?);
+    let outcome = db::retry_job(&shop.db, &lost, "timeout", JobRetry::Never).await?;
+    assert_eq!(outcome, JobOutcome::Fenced);
     assert_eq!(shop.jobs().await?, ["refund_payment running"], "the slow one may not fail it");
     let finished = db::finish_job(&shop.db, &lost, &refund_of(&lost, "succeeded")).await?;
-    assert!(finished.was_fenced);
+    assert_eq!(finished.outcome, JobOutcome::Fenced);
     assert_eq!(finished.decision, Decision::Refunded);
     assert_eq!(shop.jobs().await?, ["refund_payment running"], "nor finish it");
     let finished = db::finish_job(&shop.db, &taken_over, &refund_of(&taken_over, "succeeded")).await?;
-    assert!(!finished.was_fenced);
+    assert_eq!(finished.outcome, JobOutcome::Finished);
     assert_eq!(shop.database.value::<i64>("select count(*) from public.refunds", &[]).await?, 1);
     shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn whoever_ends_a_job_locks_the_money_that_it_is_about_first() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    for ending in [true, false] {
+        let job = claimed(&shop, "worker").await?;
+        shop.database.admin.batch_execute("begin; select from public.payments for update").await?;
+        let db = shop.db.clone();
+        let ends = tokio::spawn(async move {
+            if ending {
+                return db::retry_job(&db, &job, "unavailable", JobRetry::Later).await;
+            }
+            db::finish_job(&db, &job, &refund_of(&job, "succeeded")).await.map(|finished| finished.outcome)
+        });
+        shop.until_somebody_waits().await?;
+        // Whoever holds the money may go on to the job: locked the other way round, the two would wait for each other.
+        shop.database.admin.batch_execute("select from public.jobs for update nowait; commit").await?;
+        ends.await??;
+        end_pauses(&shop).await?;
+    }
+    assert_eq!(shop.jobs().await?, ["refund_payment succeeded"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_that_failed_at_stripe_is_made_again_with_a_new_key() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_due(&shop).await?;
+    let job = claimed(&shop, "worker").await?;
+    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "failed")).await?;
+    assert_eq!((finished.outcome, finished.decision), (JobOutcome::Retried, Decision::RefundFailed));
+    end_pauses(&shop).await?;
+    let again = claimed(&shop, "worker").await?;
+    assert_eq!(again.idempotency_key(), format!("{}:refund_payment:2", job.id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_after_it_succeeded_is_made_again_twice_at_most() -> Result<()> {
+    let shop = Shop::open().await?;
+    let late = refund_due(&shop).await?;
+    for attempt in 1..=3 {
+        let job = claimed(&shop, "worker").await?;
+        let refund = |status: &str| {
+            Fact::Refund(RefundFact {
+                refund_id: format!("re_{attempt}"),
+                payment_intent_id: Some(job.payment_intent_id.clone()),
+                amount_minor: late.amount_minor,
+                currency: "CZK".to_owned(),
+                status: status.to_owned(),
+            })
+        };
+        let finished = db::finish_job(&shop.db, &job, &refund("succeeded")).await?;
+        assert_eq!(finished.outcome, JobOutcome::Finished);
+        assert_eq!(shop.hear(&refund("failed")).await?, Decision::RefundFailed);
+    }
+    assert!(shop.claim("worker").await?.is_none(), "a person has to look");
+    assert_eq!(shop.jobs().await?, ["refund_payment succeeded"; 3]);
+    Ok(())
 }
 
 #[tokio::test]
@@ -130,7 +192,8 @@ async fn a_job_is_tried_again_after_a_growing_pause() -> Result<()> {
         from public.jobs";
     for longest in [10, 30, 90, 270, 810, 900, 900] {
         let job = claimed(&shop, "worker").await?;
-        assert!(!db::retry_job(&shop.db, &job, "stripe unavailable", JobRetry::Later).await?);
+        let outcome = db::retry_job(&shop.db, &job, "stripe unavailable", JobRetry::Later).await?;
+        assert_eq!(outcome, JobOutcome::Retried);
         assert!(shop.database.value::<bool>(pause, &[&longest]).await?, "half to all of {longest} s");
         assert!(shop.claim("worker").await?.is_none(), "it is not due yet");
         end_pauses(&shop).await?;
@@ -153,21 +216,36 @@ async fn a_spent_key_is_not_used_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_job_that_never_succeeds_fails_in_the_end() -> Result<()> {
+async fn a_job_that_stripe_refuses_again_and_again_fails_in_the_end() -> Result<()> {
     let shop = Shop::open().await?;
     refund_due(&shop).await?;
     shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
-    let first = claimed(&shop, "worker").await?;
-    assert!(!db::retry_job(&shop.db, &first, "unavailable", JobRetry::Later).await?);
-    end_pauses(&shop).await?;
-    let last = claimed(&shop, "worker").await?;
-    assert!(db::retry_job(&shop.db, &last, "unavailable", JobRetry::Later).await?);
+    for outcome in [JobOutcome::Retried, JobOutcome::Failed] {
+        let job = claimed(&shop, "worker").await?;
+        assert_eq!(db::retry_job(&shop.db, &job, "refused", JobRetry::WithNewKey).await?, outcome);
+        end_pauses(&shop).await?;
+    }
     assert_eq!(shop.jobs().await?, ["refund_payment failed"]);
     let violations = shop.database.violations().await?;
     assert!(
         matches!(violations.as_slice(), [one] if one.starts_with("money_without_booking")),
         "money that nobody sends back is a broken promise: {violations:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn money_that_has_to_go_back_waits_for_stripe_for_ever_but_a_capture_does_not() -> Result<()> {
+    let shop = Shop::open_with(&Provider::manual(), &Gear::of(2)).await?;
+    let declined = shop.authorized("pi_1").await?;
+    shop.answer(shop.staff, &declined, ConfirmationAction::Decline, None).await?;
+    let release = claimed(&shop, "worker").await?;
+    let captured = shop.authorized("pi_2").await?;
+    let capture = shop.start_capture(&captured).await?;
+    shop.database.execute("update public.jobs set max_attempts = 1", &[]).await?;
+    for (job, outcome) in [(&release, JobOutcome::Retried), (&capture, JobOutcome::Failed)] {
+        assert_eq!(db::retry_job(&shop.db, job, "unavailable", JobRetry::Later).await?, outcome);
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod confirm;
 mod decisions;
 mod idempotency;
 mod jobs;
+mod migrations;
 mod payments;
 mod permutations;
 mod races;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use kitloop::db::{self, AppliedEvent, PaymentStep, StartedPayment};
-use kitloop::domain::{Actor, ConfirmationAction, Decision, Fact, PaymentStatus};
+use kitloop::domain::{Actor, ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus};
 use kitloop::error::{Code, Error};
 use serde_json::json;
 use test_support::{Provider, actor};
@@ -10,7 +10,13 @@ use uuid::Uuid;
 
 use super::shop::{Hold, LEASE, Shop, admin, refused};
 
-async fn start(shop: &Shop, actor: Actor, hold: &Hold, spent: Option<i32>) -> Result<StartedPayment, Error> {
+async fn start(
+    shop: &Shop,
+    actor: Actor,
+    hold: &Hold,
+    spent: Option<&StartedPayment>,
+) -> Result<StartedPayment, Error> {
+    let spent = spent.map(|payment| (payment.payment_id, payment.generation));
     db::start_payment(&shop.db, actor, hold.id, LEASE, spent).await
 }
 
@@ -101,20 +107,39 @@ async fn a_hold_that_lasts_longer_is_not_shortened() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_spent_generation_starts_the_next_one_once() -> Result<()> {
+async fn a_spent_key_starts_the_next_generation_once() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = shop.hold().await?;
     let customer = actor(hold.customer);
-    shop.start_payment(&hold, "pi_1").await?;
-    let second = start(&shop, customer, &hold, Some(1)).await?;
+    let first = start(&shop, customer, &hold, None).await?;
+    let second = start(&shop, customer, &hold, Some(&first)).await?;
     assert!(is_create(&second));
-    assert_eq!(second.generation, 2);
-    assert!(second.idempotency_key().ends_with(":create:2"));
+    assert_eq!(second.idempotency_key(), format!("{}:create:2", first.payment_id));
     assert_eq!(
-        refused(start(&shop, customer, &hold, Some(1)).await)?,
+        refused(start(&shop, customer, &hold, Some(&first)).await)?,
         Code::PaymentStarting,
         "whoever else found it spent comes too late"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancelled_intent_makes_way_for_another_payment() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let customer = actor(hold.customer);
+    let first = shop.start_payment(&hold, "pi_1").await?;
+    let second = start(&shop, customer, &hold, Some(&first)).await?;
+    assert!(is_create(&second));
+    assert_ne!(second.payment_id, first.payment_id);
+    assert_eq!(shop.payments(&hold).await?, ["canceled (superseded)", "requires_payment_method"]);
+    assert_eq!(
+        refused(start(&shop, customer, &hold, Some(&first)).await)?,
+        Code::PaymentStarting,
+        "whoever else found it cancelled comes too late"
+    );
+    assert_eq!(shop.hear_of(&hold, "pi_1", PaymentStatus::Canceled).await?, Decision::PaymentCanceled);
+    assert_eq!(shop.state(&hold).await?, "hold", "its cancelling is not the reservation's any more");
     Ok(())
 }
 
@@ -190,7 +215,7 @@ async fn an_intent_of_an_older_generation_is_not_recorded() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = shop.hold().await?;
     let first = start(&shop, actor(hold.customer), &hold, None).await?;
-    let second = start(&shop, actor(hold.customer), &hold, Some(first.generation)).await?;
+    let second = start(&shop, actor(hold.customer), &hold, Some(&first)).await?;
     assert_eq!(refused(db::record_payment_intent(&shop.db, &first, "pi_1").await)?, Code::PaymentStarting);
     db::record_payment_intent(&shop.db, &second, "pi_2").await?;
     db::record_payment_intent(&shop.db, &second, "pi_2").await?;
@@ -199,14 +224,38 @@ async fn an_intent_of_an_older_generation_is_not_recorded() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_intent_created_while_the_shop_took_cash_is_called_off() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let payment = start(&shop, actor(hold.customer), &hold, None).await?;
+    shop.answer(shop.staff, &hold, ConfirmationAction::Confirm, None).await?;
+    let recorded = db::record_payment_intent(&shop.db, &payment, "pi_1").await;
+    assert_eq!(refused(recorded)?, Code::AlreadyPaid);
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent queued"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_webhook_may_bring_the_intent_before_it_is_recorded() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = shop.hold().await?;
     let payment = start(&shop, actor(hold.customer), &hold, None).await?;
-    assert_eq!(shop.hear_of(&hold, "pi_1", PaymentStatus::Succeeded).await?, Decision::Confirmed);
+    let intent = PaymentIntentFact {
+        payment_id: Some(payment.payment_id.0),
+        generation: Some(payment.generation),
+        ..shop.intent(&hold, "pi_1", PaymentStatus::Processing)
+    };
+    let other_generation = PaymentIntentFact {
+        generation: Some(payment.generation + 1),
+        payment_intent_id: "pi_other".to_owned(),
+        ..intent.clone()
+    };
+    assert_eq!(shop.hear(&Fact::PaymentIntent(other_generation)).await?, Decision::Processing);
+    assert_eq!(shop.payments(&hold).await?, ["requires_payment_method"], "it is about another intent");
+    assert_eq!(shop.hear(&Fact::PaymentIntent(intent)).await?, Decision::Processing);
     db::record_payment_intent(&shop.db, &payment, "pi_1").await?;
-    assert_eq!(shop.payments(&hold).await?, ["succeeded"]);
-    shop.database.assert_consistent().await
+    assert_eq!(shop.payments(&hold).await?, ["processing"]);
+    Ok(())
 }
 
 /// Delivers one event.

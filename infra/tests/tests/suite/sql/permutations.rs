@@ -150,6 +150,7 @@ fn charge(intent_id: String, event_type: &str) -> Fact {
     Fact::Charge(ChargeFact {
         payment_intent_id: Some(intent_id),
         event_type: event_type.to_owned(),
+        captured: true,
         refunded: event_type == "charge.refunded",
         capture_before: None,
     })

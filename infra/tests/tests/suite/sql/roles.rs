@@ -103,7 +103,7 @@ async fn every_function_of_ours_looks_names_up_nowhere() -> Result<()> {
         and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')";
     let open = format!(
         "select p.oid::regprocedure::text {ours}
-            and not coalesce(p.proconfig, '{{}}') @> array['search_path=\"\"']"
+            and not coalesce(p.proconfig, '{{}}') @> array['search_path=pg_catalog, pg_temp']"
     );
     assert_eq!(texts(&database, &open).await?, Vec::<String>::new());
     let definers = format!("select proname::text {ours} and prosecdef and proname = any($1)");

@@ -84,6 +84,8 @@ impl Shop {
             capture_before: None,
             reservation_id: Some(hold.id.0),
             provider_id: Some(self.provider),
+            payment_id: None,
+            generation: None,
             at: None,
         }
     }
