@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kitloop::app::pay;
 use kitloop::boot::App;
-use kitloop::domain::ReservationId;
+use kitloop::domain::{CaptureMethod, Currency, ReservationId};
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
 use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
@@ -25,8 +25,8 @@ struct PaymentAnswer<'a> {
     payment_intent_id: &'a str,
     client_secret: &'a str,
     amount_minor: i64,
-    currency: &'a str,
-    capture_method: &'a str,
+    currency: Currency,
+    capture_method: CaptureMethod,
     reserved_until: Timestamp,
 }
 
@@ -46,9 +46,9 @@ async fn create_payment_intent(app: &App, call: &Call) -> Result<Answer, Error> 
         reservation_id,
         payment_intent_id: &payment.payment_intent_id,
         client_secret: payment.client_secret.expose_secret(),
-        amount_minor: payment.amount_minor,
-        currency: &payment.currency,
-        capture_method: &payment.capture_method,
+        amount_minor: payment.amount.amount_minor,
+        currency: payment.amount.currency,
+        capture_method: payment.capture_method,
         reserved_until: payment.reserved_until,
     })
 }

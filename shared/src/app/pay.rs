@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::stripe_deadline;
 use crate::db::{self, Db, PaymentStep, StartedPayment};
-use crate::domain::{Actor, PaymentStatus, ReservationId};
+use crate::domain::{Actor, CaptureMethod, Money, PaymentStatus, ReservationId};
 use crate::error::Error;
-use crate::stripe::{CaptureMethod, NewPaymentIntent, PaymentIntent, Stripe, StripeError};
+use crate::stripe::{NewPaymentIntent, PaymentIntent, Stripe, StripeError};
 
 /// How long one caller may take to create the intent before another may try: the timeout of the functions.
 const CLAIM: Duration = Duration::from_secs(15);
@@ -29,12 +29,10 @@ pub struct PayablePayment {
     pub payment_intent_id: String,
     /// For the browser; read from Stripe each time and never stored.
     pub client_secret: SecretString,
-    /// In minor units.
-    pub amount_minor: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// `automatic` or `manual`.
-    pub capture_method: String,
+    /// What is to be paid.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture_method: CaptureMethod,
     /// When the hold lapses.
     pub reserved_until: Timestamp,
 }
@@ -79,12 +77,8 @@ async fn create(
     deadline: Instant,
 ) -> Result<Option<PaymentIntent>, Error> {
     let new = NewPaymentIntent {
-        amount_minor: payment.amount_minor,
-        currency: &payment.currency,
-        capture_method: match payment.capture_method.as_str() {
-            "manual" => CaptureMethod::Manual,
-            _ => CaptureMethod::Automatic,
-        },
+        amount: payment.amount,
+        capture_method: payment.capture_method,
         reservation_id,
         provider_id: payment.provider_id,
         payment_id: payment.payment_id,
@@ -102,7 +96,7 @@ async fn create(
         Ok(None) => Ok(None),
         Err(error) => {
             if let Err(error) = db::release_payment_claim(db, payment).await {
-                tracing::warn!(error = %error, "the claim on the payment stays until it lapses");
+                tracing::warn!(error = %error, "payment.claim_not_released");
             }
             Err(error.into())
         }
@@ -121,7 +115,7 @@ async fn find_created(
             && intent.metadata.get("generation") == Some(&generation)
     };
     let since = payment.created_at.checked_sub(CLOCK_DIFFERENCE).unwrap_or(payment.created_at);
-    Ok(stripe.payment_intents_since(since, deadline).await?.into_iter().find(is_ours))
+    stripe.find_payment_intent_since(since, is_ours, deadline).await
 }
 
 fn payable(payment: StartedPayment, intent: PaymentIntent) -> Result<PayablePayment, Error> {
@@ -131,8 +125,7 @@ fn payable(payment: StartedPayment, intent: PaymentIntent) -> Result<PayablePaym
     Ok(PayablePayment {
         payment_intent_id: intent.id,
         client_secret,
-        amount_minor: payment.amount_minor,
-        currency: payment.currency,
+        amount: payment.amount,
         capture_method: payment.capture_method,
         reserved_until: payment.reserved_until,
     })

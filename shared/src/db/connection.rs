@@ -76,7 +76,7 @@ impl Db {
     /// 503 until it is back.
     pub async fn connect_in_init(&self) {
         if let Err(error) = self.client().await {
-            tracing::warn!(error = %error, "the database is away; starting without it");
+            tracing::warn!(error = %error, "database.away");
         }
     }
 
@@ -131,7 +131,7 @@ impl Db {
                 .map_err(|error| from_postgres(&error))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::warn!(error = %from_postgres(&error), "the database connection ended");
+                tracing::warn!(error = %from_postgres(&error), "database.connection_ended");
             }
         });
         Ok(client)

@@ -4,8 +4,7 @@ use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::Db;
-use super::payments::decision;
-use super::row::Columns;
+use super::row::{Columns, parsed};
 use crate::domain::{Decision, Fact, ReservationId};
 use crate::error::Error;
 
@@ -42,7 +41,7 @@ pub async fn apply_stripe_event(
         .await?;
     let reservation_id: Option<Uuid> = row.column("reservation_id")?;
     Ok(AppliedEvent {
-        decision: decision(row.column("decision")?)?,
+        decision: parsed(&row, "decision", Decision::parse)?,
         reservation_id: reservation_id.map(ReservationId),
     })
 }

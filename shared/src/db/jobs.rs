@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use tokio_postgres::types::{Json, Type};
 
 use super::Db;
-use super::payments::decision;
-use super::reservations::{seconds, status};
-use super::row::Columns;
+use super::reservations::seconds;
+use super::row::{Columns, parsed};
 use crate::domain::{
     ClaimedJob, Decision, Fact, JobId, JobKind, PaymentId, ReservationId, ReservationStatus,
 };
@@ -27,10 +26,9 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let kind: &str = row.column("kind")?;
     Ok(Some(ClaimedJob {
         id: JobId(row.column("job_id")?),
-        kind: JobKind::parse(kind).ok_or_else(|| Error::Database(format!("unknown job kind {kind}")))?,
+        kind: parsed(row, "kind", JobKind::parse)?,
         fencing_token: row.column("fencing_token")?,
         generation: row.column("generation")?,
         payment_id: PaymentId(row.column("payment_id")?),
@@ -91,8 +89,8 @@ pub async fn finish_job(db: &Db, job: &ClaimedJob, fact: &Fact) -> Result<Finish
         .await?;
     Ok(FinishedJob {
         outcome: JobOutcome::parse(row.column("outcome")?)?,
-        decision: decision(row.column("decision")?)?,
-        status: status(&row)?,
+        decision: parsed(&row, "decision", Decision::parse)?,
+        status: parsed(&row, "status", ReservationStatus::parse)?,
         paid_at: row.column("paid_at")?,
     })
 }

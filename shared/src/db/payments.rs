@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use super::Db;
 use super::error::from_outcome;
-use super::reservations::{seconds, status};
-use super::row::Columns;
-use crate::domain::{Actor, Decision, Fact, PaymentId, ProviderId, ReservationId, ReservationStatus};
+use super::reservations::seconds;
+use super::row::{Columns, parsed};
+use crate::domain::{
+    Actor, CaptureMethod, Currency, Fact, Money, PaymentId, ProviderId, ReservationId, ReservationStatus,
+};
 use crate::error::Error;
 
 /// The one payment of a reservation, and what is to be done at Stripe.
@@ -24,12 +26,10 @@ pub struct StartedPayment {
     pub generation: i32,
     /// Who is paid.
     pub provider_id: ProviderId,
-    /// In minor units.
-    pub amount_minor: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// `automatic` or `manual`.
-    pub capture_method: String,
+    /// What is to be paid.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture_method: CaptureMethod,
     /// When the hold lapses.
     pub reserved_until: Timestamp,
     /// When the payment was started first.
@@ -91,9 +91,11 @@ pub async fn start_payment(
         payment_id: PaymentId(row.column("payment_id")?),
         generation: row.column("generation")?,
         provider_id: ProviderId(row.column("provider_id")?),
-        amount_minor: row.column("amount_minor")?,
-        currency: row.column("currency")?,
-        capture_method: row.column("capture_method")?,
+        amount: Money {
+            amount_minor: row.column("amount_minor")?,
+            currency: parsed(&row, "currency", Currency::parse)?,
+        },
+        capture_method: parsed(&row, "capture_method", CaptureMethod::parse)?,
         reserved_until: row.column("reserved_until")?,
         created_at: row.column("created_at")?,
     })
@@ -159,13 +161,8 @@ pub async fn settle_payment_intent(db: &Db, fact: &Fact) -> Result<Option<Settle
     let Some(id) = row.column::<Option<Uuid>>("reservation_id")? else { return Ok(None) };
     Ok(Some(SettledReservation {
         reservation_id: ReservationId(id),
-        status: status(&row)?,
+        status: parsed(&row, "status", ReservationStatus::parse)?,
         paid_at: row.column("paid_at")?,
         is_conflict: row.column::<Option<&str>>("cancel_reason")? == Some("conflict"),
     }))
-}
-
-/// A decision as SQL spells it.
-pub(super) fn decision(text: &str) -> Result<Decision, Error> {
-    Decision::parse(text).ok_or_else(|| Error::Database(format!("unknown decision {text}")))
 }

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::Db;
 use super::error::from_outcome;
-use super::row::Columns;
+use super::row::{Columns, parsed};
 use crate::domain::{
-    Actor, Booking, ClaimedJob, ConfirmationAction, Contact, GearId, JobId, JobKind, PaymentId,
+    Actor, Booking, ClaimedJob, ConfirmationAction, Contact, Currency, GearId, JobId, JobKind, PaymentId,
     ReservationId, ReservationStatus,
 };
 use crate::error::{Code, Error, InvalidField, Refusal};
@@ -45,8 +44,8 @@ pub struct Reserved {
     pub reserved_until: Timestamp,
     /// The price, in minor units.
     pub amount_total_minor: i64,
-    /// ISO 4217.
-    pub currency: String,
+    /// Of which currency.
+    pub currency: Currency,
     /// What is held.
     pub lines: Vec<ReservedLine>,
     /// Whether this is the stored answer to an earlier request.
@@ -180,7 +179,10 @@ pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> 
         )
         .await?;
     match row.column::<&str>("outcome")? {
-        "answered" => Ok(Confirmation::Answered { status: status(&row)?, paid_at: row.column("paid_at")? }),
+        "answered" => Ok(Confirmation::Answered {
+            status: parsed(&row, "status", ReservationStatus::parse)?,
+            paid_at: row.column("paid_at")?,
+        }),
         "look_up" => Ok(Confirmation::LookUp(row.column("payment_intent_id")?)),
         "capture" => Ok(Confirmation::Capture(ClaimedJob {
             id: JobId(row.column("job_id")?),
@@ -194,13 +196,6 @@ pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> 
         })),
         outcome => Err(from_outcome(outcome)),
     }
-}
-
-/// The column `status` of a row, as the state of a reservation.
-pub(super) fn status(row: &Row) -> Result<ReservationStatus, Error> {
-    let text: &str = row.column("status")?;
-    ReservationStatus::parse(text)
-        .ok_or_else(|| Error::Database(format!("unknown reservation status {text}")))
 }
 
 /// Whole seconds for a lease, as SQL takes them.

@@ -16,3 +16,9 @@ impl Columns for Row {
         self.try_get(name).map_err(|error| Error::Database(format!("column {name}: {error}")))
     }
 }
+
+/// A text column as one of our types.
+pub(super) fn parsed<T>(row: &Row, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, Error> {
+    let text: &str = row.column(name)?;
+    parse(text).ok_or_else(|| Error::Database(format!("unknown {name} {text}")))
+}

@@ -3,6 +3,7 @@
 mod actor;
 mod ids;
 mod job;
+mod money;
 mod payment;
 mod period;
 mod reservation;
@@ -10,6 +11,7 @@ mod reservation;
 pub use actor::Actor;
 pub use ids::{GearId, JobId, PaymentId, ProviderId, ReservationId};
 pub use job::{ClaimedJob, JobKind};
+pub use money::{CaptureMethod, Currency, Money};
 pub use payment::{ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
 pub use period::{MAX_PERIOD, Period, PeriodError};
 pub use reservation::{Booking, BookingLine, ConfirmationAction, Contact, ReservationStatus};

@@ -2,18 +2,16 @@
 
 use http::Method;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::objects::{PaymentIntent, Refund};
+use super::pages::{Page, Pages};
 use super::transport::{Parameters, Request, StripeError, Transport};
 use crate::config::StripeConfig;
-use crate::domain::{JobId, PaymentId, ProviderId, ReservationId};
+use crate::domain::{CaptureMethod, JobId, Money, PaymentId, ProviderId, ReservationId};
 use crate::error::Error;
-
-/// Stripe's largest page.
-const PAGE_SIZE: &str = "100";
+use crate::network::Network;
 
 /// The client; cheap to clone. Every call repeats itself by Stripe's rules until its deadline.
 #[derive(Clone)]
@@ -21,33 +19,11 @@ pub struct Stripe {
     transport: Transport,
 }
 
-/// When the money is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaptureMethod {
-    /// At once.
-    Automatic,
-    /// First authorised, then captured by a call of ours.
-    Manual,
-}
-
-impl CaptureMethod {
-    /// As Stripe and our database spell it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Automatic => "automatic",
-            Self::Manual => "manual",
-        }
-    }
-}
-
 /// An intent to be made. Its metadata lets an event, or a search, find the payment without Stripe's id.
 #[derive(Debug, Clone)]
-pub struct NewPaymentIntent<'a> {
-    /// In minor units.
-    pub amount_minor: i64,
-    /// ISO 4217.
-    pub currency: &'a str,
+pub struct NewPaymentIntent {
+    /// What is asked for.
+    pub amount: Money,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
     /// What is paid for.
@@ -73,38 +49,13 @@ pub struct NewRefund<'a> {
     pub job_id: JobId,
 }
 
-/// Stripe's list.
-#[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
-    has_more: bool,
-}
-
-/// An object that a page can continue after.
-trait Listed: DeserializeOwned {
-    fn id(&self) -> &str;
-}
-
-impl Listed for PaymentIntent {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl Listed for Refund {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
 impl Stripe {
     /// Makes the client, without calling anybody.
     ///
     /// # Errors
     /// If the API's base is not an HTTP address.
-    pub fn new(config: StripeConfig) -> Result<Self, Error> {
-        let transport = Transport::new(&config.api_base, config.secret_key, config.attempt_timeout)?;
-        Ok(Self { transport })
+    pub fn new(config: StripeConfig, network: &Network) -> Result<Self, Error> {
+        Ok(Self { transport: Transport::new(config, network.clone())? })
     }
 
     /// Makes an intent that a card can pay: <https://docs.stripe.com/api/payment_intents/create>.
@@ -113,13 +64,13 @@ impl Stripe {
     /// See [`StripeError`], here and below.
     pub async fn create_payment_intent(
         &self,
-        new: &NewPaymentIntent<'_>,
+        new: &NewPaymentIntent,
         key: &str,
         deadline: Instant,
     ) -> Result<PaymentIntent, StripeError> {
         let parameters = vec![
-            ("amount", new.amount_minor.to_string()),
-            ("currency", new.currency.to_ascii_lowercase()),
+            ("amount", new.amount.amount_minor.to_string()),
+            ("currency", new.amount.currency.as_str().to_ascii_lowercase()),
             ("capture_method", new.capture_method.as_str().to_owned()),
             ("payment_method_types[]", "card".to_owned()),
             ("metadata[reservation_id]", new.reservation_id.to_string()),
@@ -198,24 +149,22 @@ impl Stripe {
         payment_intent_id: &str,
         deadline: Instant,
     ) -> Result<Vec<Refund>, StripeError> {
-        self.list("/v1/refunds", vec![("payment_intent", payment_intent_id.to_owned())], deadline).await
+        let filter = vec![("payment_intent", payment_intent_id.to_owned())];
+        Pages::new(self, "/v1/refunds", filter, deadline).all().await
     }
 
-    /// Every intent made at or after a time, with its latest charge, newest first:
-    /// <https://docs.stripe.com/api/payment_intents/list>.
+    /// The newest wanted intent of those made at or after a time: <https://docs.stripe.com/api/payment_intents/list>.
     ///
     /// # Errors
     /// See [`StripeError`].
-    pub async fn payment_intents_since(
+    pub async fn find_payment_intent_since(
         &self,
         created_gte: Timestamp,
+        is_wanted: impl Fn(&PaymentIntent) -> bool,
         deadline: Instant,
-    ) -> Result<Vec<PaymentIntent>, StripeError> {
-        let filter = vec![
-            ("created[gte]", created_gte.as_second().to_string()),
-            ("expand[]", "data.latest_charge".to_owned()),
-        ];
-        self.list("/v1/payment_intents", filter, deadline).await
+    ) -> Result<Option<PaymentIntent>, StripeError> {
+        let filter = vec![("created[gte]", created_gte.as_second().to_string())];
+        Pages::new(self, "/v1/payment_intents", filter, deadline).find(is_wanted).await
     }
 
     /// Whether Stripe answers and takes our key, asked with a permission that payments need anyway.
@@ -239,7 +188,7 @@ impl Stripe {
         self.transport.send(&request, deadline).await
     }
 
-    async fn get<T: DeserializeOwned>(
+    pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: String,
         parameters: Parameters<'_>,
@@ -247,28 +196,6 @@ impl Stripe {
     ) -> Result<T, StripeError> {
         let request = Request { method: Method::GET, path, parameters, idempotency_key: None };
         self.transport.send(&request, deadline).await
-    }
-
-    async fn list<T: Listed>(
-        &self,
-        path: &str,
-        filter: Parameters<'_>,
-        deadline: Instant,
-    ) -> Result<Vec<T>, StripeError> {
-        let mut found: Vec<T> = Vec::new();
-        loop {
-            let mut parameters = filter.clone();
-            parameters.push(("limit", PAGE_SIZE.to_owned()));
-            if let Some(last) = found.last() {
-                parameters.push(("starting_after", last.id().to_owned()));
-            }
-            let page: Page<T> = self.get(path.to_owned(), parameters, deadline).await?;
-            let is_last = !page.has_more || page.data.is_empty();
-            found.extend(page.data);
-            if is_last {
-                return Ok(found);
-            }
-        }
     }
 }
 

@@ -9,12 +9,13 @@ mod client;
 mod event;
 mod facts;
 mod objects;
+mod pages;
 mod retry;
 mod signature;
 mod transport;
 
-pub use client::{CaptureMethod, NewPaymentIntent, NewRefund, Stripe};
+pub use client::{NewPaymentIntent, NewRefund, Stripe};
 pub use event::{Event, EventError, EventObject};
 pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund};
-pub use signature::{SignatureError, TOLERANCE_SECONDS, VerifiedPayload, verify};
+pub use signature::{SignatureError, VerifiedPayload, verify};
 pub use transport::{API_VERSION, StripeError};

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kitloop::config::StripeConfig;
-use kitloop::domain::{JobId, PaymentId, ProviderId, ReservationId};
-use kitloop::stripe::{API_VERSION, CaptureMethod, NewPaymentIntent, NewRefund, Stripe, StripeError};
+use kitloop::domain::{CaptureMethod, Currency, JobId, Money, PaymentId, ProviderId, ReservationId};
+use kitloop::network::Network;
+use kitloop::stripe::{API_VERSION, NewPaymentIntent, NewRefund, Stripe, StripeError};
 use secrecy::SecretString;
 use stripe_stand_in::{FaultKind, StandIn, StatusFault};
 use tokio::time::Instant;
@@ -19,21 +20,25 @@ pub(crate) fn client_of(stand_in: &StandIn) -> anyhow::Result<Stripe> {
 }
 
 fn client_at(address: &str) -> anyhow::Result<Stripe> {
-    Ok(Stripe::new(StripeConfig {
+    let config = StripeConfig {
         api_base: address.to_owned(),
         secret_key: SecretString::from("sk_test_ours"),
         attempt_timeout: Duration::from_millis(500),
-    })?)
+    };
+    Ok(Stripe::new(config, &Network::default())?)
 }
 
 pub(crate) fn in_seconds(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-pub(crate) fn new_intent() -> NewPaymentIntent<'static> {
+pub(crate) fn crowns(amount_minor: i64) -> Money {
+    Money { amount_minor, currency: Currency::parse("CZK").unwrap() }
+}
+
+pub(crate) fn new_intent() -> NewPaymentIntent {
     NewPaymentIntent {
-        amount_minor: 1500,
-        currency: "CZK",
+        amount: crowns(1500),
         capture_method: CaptureMethod::Automatic,
         reservation_id: ReservationId(Uuid::nil()),
         provider_id: ProviderId(Uuid::nil()),
@@ -146,16 +151,16 @@ async fn refusals_are_final_and_carry_their_code() -> anyhow::Result<()> {
     let (stripe, api) = (client_of(&stand_in)?, Api::of(&stand_in));
     let paid = api.paid_intent(&[]).await?;
     let error = stripe.cancel_payment_intent(&paid.id(), "k1", in_seconds(5)).await.err();
-    let Some(StripeError::Refused { status: 400, code, payment_intent: Some(intent), .. }) = error else {
+    let Some(StripeError::Refused { status: 400, code, request_id: Some(request_id) }) = error else {
         anyhow::bail!("{error:?}");
     };
     assert_eq!(code.as_deref(), Some("payment_intent_unexpected_state"));
-    assert_eq!(intent.status.as_deref(), Some("succeeded"));
+    assert!(request_id.starts_with("req_"), "{request_id}");
     let error = stripe.payment_intent("pi_none", in_seconds(5)).await.err();
     assert!(
         matches!(error, Some(StripeError::Refused { status: 404, code: Some(code), .. }) if code == "resource_missing")
     );
-    let other = NewPaymentIntent { amount_minor: 1600, ..new_intent() };
+    let other = NewPaymentIntent { amount: crowns(1600), ..new_intent() };
     stripe.create_payment_intent(&new_intent(), "k2", in_seconds(5)).await?;
     let error = stripe.create_payment_intent(&other, "k2", in_seconds(5)).await.err();
     assert!(
@@ -165,7 +170,7 @@ async fn refusals_are_final_and_carry_their_code() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn refunds_and_intents_are_listed_to_the_last_page() -> anyhow::Result<()> {
+async fn refunds_are_listed_to_the_last_page() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let (stripe, api) = (client_of(&stand_in)?, Api::of(&stand_in));
     let paid = api.paid_intent(&[]).await?;
@@ -179,9 +184,25 @@ async fn refunds_and_intents_are_listed_to_the_last_page() -> anyhow::Result<()>
         stripe.create_refund(&refund, &format!("r{number}"), in_seconds(20)).await?;
     }
     assert_eq!(stripe.refunds_of(&paid.id(), in_seconds(5)).await?.len(), 101);
-    let found = stripe.payment_intents_since(jiff::Timestamp::UNIX_EPOCH, in_seconds(5)).await?;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].latest_charge_id(), Some(paid.text("/latest_charge")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_intent_is_looked_for_no_further_than_it_stands() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let (stripe, api) = (client_of(&stand_in)?, Api::of(&stand_in));
+    for _ in 0..101 {
+        api.intent(&[]).await?;
+    }
+    let oldest = api.get("/v1/payment_intents?limit=100").await?.text("/data/99/id").to_owned();
+    let asked = stand_in.admin().requests().await?.len();
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let found = stripe.find_payment_intent_since(since, |intent| intent.id == oldest, in_seconds(5)).await?;
+    assert_eq!(found.map(|intent| intent.id), Some(oldest));
+    assert_eq!(stand_in.admin().requests().await?.len(), asked + 1);
+    let nobody = stripe.find_payment_intent_since(since, |_| false, in_seconds(5)).await?;
+    assert!(nobody.is_none());
+    assert_eq!(stand_in.admin().requests().await?.len(), asked + 3);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The stand-in's objects and our client's requests against Stripe's published OpenAPI specification.
 
-use kitloop::domain::{JobId, ReservationId};
-use kitloop::stripe::{CaptureMethod, NewPaymentIntent, NewRefund};
+use kitloop::domain::{CaptureMethod, JobId, ReservationId};
+use kitloop::stripe::{NewPaymentIntent, NewRefund};
 use serde_json::{Value, json};
 use stripe_stand_in::{Outcome, StandIn, Switches};
 use tokio::process::Command;
@@ -85,8 +85,12 @@ async fn our_requests_are_as_published() -> anyhow::Result<()> {
     stripe.payment_intent(&paid.id, deadline).await?;
     stripe.capture_payment_intent(&paid.id, 1500, "k2", deadline).await?;
     let reservation_id = Some(ReservationId(Uuid::new_v4()));
-    let refund =
-        NewRefund { payment_intent_id: &paid.id, amount_minor: 1500, reservation_id, job_id: JobId(Uuid::new_v4()) };
+    let refund = NewRefund {
+        payment_intent_id: &paid.id,
+        amount_minor: 1500,
+        reservation_id,
+        job_id: JobId(Uuid::new_v4()),
+    };
     stripe.create_refund(&refund, "k3", deadline).await?;
     stripe.refunds_of(&paid.id, deadline).await?;
     let unpaid = stripe.create_payment_intent(&new_intent(), "k4", deadline).await?;

@@ -26,6 +26,7 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
             EventObject::Refund(_) => "refund",
             EventObject::Dispute(_) => "dispute",
             EventObject::Other => "other",
+            EventObject::Unreadable(reason) => panic!("{reason}"),
         });
     }
     kinds.sort_unstable();
