@@ -1,4 +1,4 @@
-//! The real parts that tests run against: one cluster, pooler, DynamoDB and Lambda runtime API for the whole run.
+//! The real parts that tests run against: one cluster, pooler and DynamoDB for the whole run.
 
 use anyhow::{Context, Result};
 
@@ -7,15 +7,13 @@ use crate::pgbouncer::PgBouncer;
 use crate::postgres::Postgres;
 use crate::progress::Step;
 use crate::run::Run;
-use crate::runtime::Runtime;
-use crate::{paths, tools};
+use crate::tools;
 
 /// The database that each test's own is copied from: migrated, without connections.
 const TEMPLATE_DATABASE: &str = "kitloop_template";
 
 /// Running servers; they stop when this is dropped.
 pub struct TestServers {
-    runtime: Runtime,
     ministack: Ministack,
     pooler: PgBouncer,
     postgres: Postgres,
@@ -28,20 +26,17 @@ impl TestServers {
         let pgbouncer = tools::pgbouncer().await?;
         let emulators = tools::emulators().await?;
         let ministack = emulators.ministack.context("the tests need DynamoDB, which needs Python")?;
-        let step = Step::begin("Starting PostgreSQL, PgBouncer, DynamoDB and the Lambda runtime API");
+        let step = Step::begin("Starting PostgreSQL, PgBouncer and DynamoDB");
         let database = async {
             let postgres = Postgres::start(run, &programs, None).await?;
             make_template(&postgres).await?;
             let pooler = PgBouncer::start(run, &pgbouncer, &postgres, None).await?;
             anyhow::Ok((postgres, pooler))
         };
-        let ((postgres, pooler), ministack, runtime) = tokio::try_join!(
-            database,
-            Ministack::start(run, &ministack, None),
-            Runtime::start(run, &emulators.cargo_lambda, None),
-        )?;
+        let ((postgres, pooler), ministack) =
+            tokio::try_join!(database, Ministack::start(run, &ministack, None))?;
         step.done();
-        Ok(Self { runtime, ministack, pooler, postgres })
+        Ok(Self { ministack, pooler, postgres })
     }
 
     /// What tests read from the environment. `{database}` stands literally where the name of a test's database goes.
@@ -57,8 +52,6 @@ impl TestServers {
             ("SSL_CERT_FILE", endpoint.authority.display().to_string()),
             ("KITLOOP_TEST_DYNAMODB_URL", self.ministack.url.clone()),
             ("KITLOOP_TEST_GUARD_TABLE", GUARD_TABLE.to_owned()),
-            ("KITLOOP_TEST_BIN_DIR", paths::programs().display().to_string()),
-            ("KITLOOP_TEST_RUNTIME_URL", self.runtime.url.clone()),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! A database of its own for each test, copied from a migrated template.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -34,11 +34,21 @@ impl TestDatabase {
     pub async fn create() -> Result<Self> {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let admin_url = variable("KITLOOP_TEST_ADMIN_URL")?;
-        let cluster = connect(&admin_url).await?;
+        let authority = authority()?;
+        let cluster = connect(&admin_url, &authority).await?;
         let sql = format!("create database {name} template kitloop_template owner kitloop_owner");
         cluster.batch_execute(&sql).await.context("cannot copy the template database")?;
         let server = admin_url.trim_end_matches("/postgres");
-        Ok(Self { admin: connect(&format!("{server}/{name}")).await?, name })
+        Ok(Self { admin: connect(&format!("{server}/{name}"), &authority).await?, name })
+    }
+
+    /// A migrated database of a cluster of the test's own: the superuser's URL, and the authority of its certificate.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub async fn of_own_cluster(admin_url: &str, authority: &Path) -> Result<Self> {
+        let (_, name) = admin_url.rsplit_once('/').context("no database in the URL")?;
+        Ok(Self { admin: connect(admin_url, authority).await?, name: name.to_owned() })
     }
 
     /// One more connection of the superuser's, for what has to happen at the same time.
@@ -47,7 +57,7 @@ impl TestDatabase {
     /// If the cluster is not there.
     pub async fn session(&self) -> Result<Client> {
         let admin_url = variable("KITLOOP_TEST_ADMIN_URL")?;
-        connect(&format!("{}/{}", admin_url.trim_end_matches("/postgres"), self.name)).await
+        connect(&format!("{}/{}", admin_url.trim_end_matches("/postgres"), self.name), &authority()?).await
     }
 
     /// The URL of the functions' login role: directly, or through PgBouncer when `KITLOOP_TEST_VIA` says so.
@@ -90,7 +100,7 @@ impl TestDatabase {
     pub fn db(&self) -> Result<Db> {
         Ok(Db::new(&DatabaseConfig {
             url: self.url()?.into(),
-            ca_file: Some(PathBuf::from(variable("KITLOOP_TEST_CA_FILE")?)),
+            ca_file: Some(authority()?),
             connect_timeout: Duration::from_secs(3),
         })?)
     }
@@ -150,9 +160,14 @@ impl TestDatabase {
     }
 }
 
+/// The authority that issued the certificate of the run's cluster.
+fn authority() -> Result<PathBuf> {
+    Ok(PathBuf::from(variable("KITLOOP_TEST_CA_FILE")?))
+}
+
 /// A connection that runs by itself until it is dropped.
-async fn connect(url: &str) -> Result<Client> {
-    let pem = std::fs::read(variable("KITLOOP_TEST_CA_FILE")?)?;
+async fn connect(url: &str, authority: &Path) -> Result<Client> {
+    let pem = std::fs::read(authority)?;
     let tls = TlsConnector::builder().add_root_certificate(Certificate::from_pem(&pem)?).build()?;
     let (client, connection) =
         tokio_postgres::connect(&format!("{url}?sslmode=require"), MakeTlsConnector::new(tls))

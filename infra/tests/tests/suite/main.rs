@@ -1,3 +1,5 @@
 //! One program for all tests of the parts together, so that it is linked once.
 
+mod functions;
+mod proof;
 mod sql;

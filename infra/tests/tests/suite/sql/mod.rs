@@ -1,16 +1,20 @@
 //! The operations on a real database, directly or through PgBouncer.
 
 mod availability;
+mod availability_model;
 mod confirm;
 mod decisions;
+mod event_log;
 mod idempotency;
 mod jobs;
 mod migrations;
 mod payments;
 mod permutations;
 mod races;
+mod refunds;
 mod roles;
 mod round_trips;
 mod rules;
 mod shop;
 mod sweep;
+mod unwanted_money;

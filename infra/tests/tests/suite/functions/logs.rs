@@ -1,0 +1,186 @@
+//! What the functions write while they work: lines that machines can read, one per request and decision, without a
+//! secret or a person in them.
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use test_support::{
+    CRON_SECRET, Gear, HttpCall, JWT_SECRET, Provider, Token, WEBHOOK_SECRET, in_days, wait_until,
+};
+use uuid::Uuid;
+
+use super::product::{Product, Shop, confirm, id, scheduled_event, start_payment};
+
+const NAME: &str = "Ada Lovelace";
+const EMAIL: &str = "ada.lovelace@example.org";
+const PHONE: &str = "+420777123456";
+const NOTES: &str = "She is left-handed";
+
+/// What was written during a journey, and what must not be in it.
+struct Journey {
+    lines: Vec<Value>,
+    /// The correlation ids that were sent, one for each request.
+    correlation_ids: Vec<String>,
+    /// How many events Stripe delivered.
+    events: usize,
+    /// What it was found in, if a secret or a person got into the output.
+    leaks: Vec<String>,
+}
+
+/// A walk-in is booked, a customer pays, one call is refused, events arrive, the worker and the sweep run.
+async fn journey(log_level: &str) -> Result<Journey> {
+    let mut product = Product::start().await?;
+    product.settings.insert("RUST_LOG", log_level.to_owned());
+    let shop = product.open_shop(&Provider::default(), &Gear::of(2)).await?;
+    let (customer, staff) = (Uuid::new_v4(), Uuid::new_v4());
+    product.database.add_member(shop.provider_id, staff, "staff").await?;
+    let webhook = product.run_webhook().await?;
+    let [reserve, pay, confirm_reservation, worker, sweep] = [
+        product.run("reserve_gear").await?,
+        product.run("create_payment_intent").await?,
+        product.run("confirm_reservation").await?,
+        product.run("run_jobs").await?,
+        product.run("cleanup_reservation_holds").await?,
+    ];
+    let mut ids = CorrelationIds::default();
+
+    let refused = reserve
+        .call(&ids.add(shop.reserve(customer)?.header("authorization", "Bearer no.good.token")))
+        .await?;
+    ensure!(refused.status == 401);
+    ensure!(reserve.call(&ids.add(walk_in(shop, staff)?)).await?.status == 201);
+    let reserved = reserve.call(&ids.add(shop.reserve(customer)?)).await?;
+    let reservation_id = id(&reserved, "reservation_id")?;
+    let payment = pay.call(&ids.add(start_payment(reservation_id, customer)?)).await?;
+    product.pay(&payment.body, "pm_card_visa").await?;
+    product.wait_for_status(reservation_id, "confirmed").await?;
+    let confirmed = confirm_reservation.call(&ids.add(confirm(reservation_id, "confirm", customer)?)).await?;
+    ensure!(confirmed.status == 200, "{confirmed:?}");
+    worker.address.invoke(&scheduled_event("run_jobs")?).await?;
+    let by_hand = HttpCall::new("POST", "/cleanup_reservation_holds")
+        .header("authorization", &format!("Bearer {CRON_SECRET}"));
+    ensure!(sweep.call(&ids.add(by_hand)).await?.status == 200);
+
+    let events = product.at_stripe("events").await?.len();
+    wait_until("every event is delivered", async || Ok(product.admin().deliveries().await?.len() == events))
+        .await?;
+    let functions = [webhook, reserve, pay, confirm_reservation, worker, sweep];
+    let output = functions.iter().map(|function| function.output()).collect::<Result<String>>()?;
+    let client_secret =
+        payment.body.get("client_secret").and_then(Value::as_str).context("no client secret")?;
+    let secrets = secrets(&product, customer, client_secret.to_owned())?;
+    Ok(Journey {
+        leaks: secrets.into_iter().filter(|secret| output.contains(secret)).collect(),
+        lines: output
+            .lines()
+            .map(|line| serde_json::from_str(line).context(line.to_owned()))
+            .collect::<Result<_>>()?,
+        correlation_ids: ids.0,
+        events,
+    })
+}
+
+fn walk_in(shop: Shop, staff: Uuid) -> Result<HttpCall> {
+    let body = json!({
+        "provider_id": shop.provider_id, "gear_id": shop.gear_id, "idempotency_key": Uuid::new_v4(),
+        "start_date": in_days(30), "end_date": in_days(31), "notes": NOTES,
+        "customer": {"name": NAME, "email": EMAIL, "phone": PHONE},
+    });
+    HttpCall::post("/reserve_gear", &body).by(staff)
+}
+
+/// Everything that a log must not hold.
+fn secrets(product: &Product, customer: Uuid, client_secret: String) -> Result<Vec<String>> {
+    let password = product.database.url()?;
+    let password = password.split([':', '@']).nth(2).context("no password in the URL")?.to_owned();
+    // The signature of a token changes with its second; the part before does not, for one user.
+    let token = Token::of(customer).encode()?;
+    let header = token.split('.').next().context("no token")?.to_owned();
+    let email = format!("{}@example.com", customer.simple());
+    let known = [
+        NAME,
+        EMAIL,
+        PHONE,
+        NOTES,
+        JWT_SECRET,
+        WEBHOOK_SECRET,
+        "sk_test_kitloop",
+        CRON_SECRET,
+        "no.good.token",
+        "pm_card_visa",
+        "card_",
+        "\"last4\"",
+        "4242424242424242",
+        "v1=",
+    ];
+    Ok(known.map(str::to_owned).into_iter().chain([password, header, email, client_secret]).collect())
+}
+
+/// Gives each request an id of its own.
+#[derive(Default)]
+struct CorrelationIds(Vec<String>);
+
+impl CorrelationIds {
+    fn add(&mut self, call: HttpCall) -> HttpCall {
+        let id = format!("journey-{}", Uuid::new_v4());
+        self.0.push(id.clone());
+        call.header("x-correlation-id", &id)
+    }
+}
+
+/// A text in the context of a line.
+fn in_context<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
+    line.get("context")?.get(name)?.as_str()
+}
+
+impl Journey {
+    fn with_message(&self, message: &str) -> Vec<&Value> {
+        self.lines.iter().filter(|line| line["message"] == message).collect()
+    }
+
+    fn assert_well_formed(&self) {
+        const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+        for line in &self.lines {
+            assert!(line["timestamp"].as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{line}");
+            assert!(line["level"].as_str().is_some_and(|level| LEVELS.contains(&level)), "{line}");
+            assert!(line["message"].is_string() && line["context"].is_object(), "{line}");
+        }
+        assert!(self.lines.iter().all(|line| line["level"] != "ERROR"), "{:#?}", self.lines);
+    }
+
+    fn assert_one_line_per_request_and_decision(&self) {
+        let answered = self.with_message("request.answered");
+        for id in &self.correlation_ids {
+            let lines = answered.iter().filter(|line| in_context(line, "correlation_id") == Some(id));
+            assert_eq!(lines.count(), 1, "{id}");
+        }
+        // Beside them there are the webhooks, whose correlation ids are made.
+        assert_eq!(answered.len(), self.correlation_ids.len() + self.events);
+        let decisions = self.with_message("stripe_webhook.decision");
+        let mut events: Vec<&str> =
+            decisions.iter().filter_map(|line| in_context(line, "event_id")).collect();
+        events.sort_unstable();
+        events.dedup();
+        assert_eq!((events.len(), decisions.len()), (self.events, self.events));
+    }
+
+    fn assert_all(&self) {
+        self.assert_well_formed();
+        self.assert_one_line_per_request_and_decision();
+        assert_eq!(self.leaks, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_and_decision_has_one_line_without_secrets() -> Result<()> {
+    journey("info").await?.assert_all();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn debugging_shows_no_secret_either() -> Result<()> {
+    let journey = journey("debug").await?;
+    assert!(journey.lines.iter().any(|line| line["level"] == "DEBUG"), "nothing was written at debug");
+    journey.assert_all();
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The functions as Lambda runs them, over HTTP, with a database and a Stripe of their own.
+
+mod database_away;
+mod journey;
+mod lambda;
+mod logs;
+mod product;
+mod races;
+mod stripe_hangs;
