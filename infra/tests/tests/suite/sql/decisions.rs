@@ -2,14 +2,11 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use kitloop::db::{self, Confirmation};
-use kitloop::domain::{
-    ChargeFact, ConfirmationAction, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact,
-};
+use kitloop::db;
+use kitloop::domain::{ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus};
 use test_support::{Gear, Provider};
-use uuid::Uuid;
 
-use super::shop::{Hold, Shop};
+use super::shop::Shop;
 
 #[tokio::test]
 async fn an_unfinished_payment_leaves_the_hold_as_it_is() -> Result<()> {

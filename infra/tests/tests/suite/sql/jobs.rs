@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use kitloop::db::{self, JobOutcome, JobRetry};
 use kitloop::domain::{
-    ClaimedJob, ConfirmationAction, Decision, Fact, JobKind, PaymentStatus, RefundFact, ReservationStatus,
+    ClaimedJob, ConfirmationAction, Decision, Fact, JobKind, PaymentStatus, ReservationStatus,
 };
 use test_support::{Gear, Provider};
 
-use super::shop::{Hold, Shop};
+use super::shop::{Hold, Shop, refund};
 
 /// A hold that was paid too late, with the refund to be done.
 async fn refund_due(shop: &Shop) -> Result<Hold> {
@@ -24,13 +24,7 @@ async fn claimed(shop: &Shop, worker: &str) -> Result<ClaimedJob> {
 }
 
 fn refund_of(job: &ClaimedJob, status: &str) -> Fact {
-    Fact::Refund(RefundFact {
-        refund_id: "re_1".to_owned(),
-        payment_intent_id: Some(job.payment_intent_id.clone()),
-        amount_minor: job.amount_minor,
-        currency: "CZK".to_owned(),
-        status: status.to_owned(),
-    })
+    Fact::Refund(refund("re_1", &job.payment_intent_id, job.amount_minor, status))
 }
 
 /// Lets the lease of every running job run out.
@@ -131,13 +125,7 @@ async fn a_refund_that_fails_after_it_succeeded_is_made_again_twice_at_most() ->
     for attempt in 1..=3 {
         let job = claimed(&shop, "worker").await?;
         let refund = |status: &str| {
-            Fact::Refund(RefundFact {
-                refund_id: format!("re_{attempt}"),
-                payment_intent_id: Some(job.payment_intent_id.clone()),
-                amount_minor: late.amount_minor,
-                currency: "CZK".to_owned(),
-                status: status.to_owned(),
-            })
+            Fact::Refund(refund(&format!("re_{attempt}"), &job.payment_intent_id, late.amount_minor, status))
         };
         let finished = db::finish_job(&shop.db, &job, &refund("succeeded")).await?;
         assert_eq!(finished.outcome, JobOutcome::Finished);
@@ -166,18 +154,11 @@ async fn a_job_whose_reason_is_gone_is_dropped() -> Result<()> {
 async fn a_refund_that_somebody_made_by_hand_is_not_made_again() -> Result<()> {
     let shop = Shop::open().await?;
     let late = refund_due(&shop).await?;
-    let by_hand = RefundFact {
-        refund_id: "re_by_hand".to_owned(),
-        payment_intent_id: Some("pi_1".to_owned()),
-        amount_minor: late.amount_minor - 1,
-        currency: "CZK".to_owned(),
-        status: "succeeded".to_owned(),
-    };
-    shop.hear(&Fact::Refund(by_hand.clone())).await?;
+    shop.hear(&Fact::Refund(refund("re_by_hand", "pi_1", late.amount_minor - 1, "succeeded"))).await?;
     let job = claimed(&shop, "worker").await?;
     assert_eq!(job.amount_minor, 1, "only what is missing");
     end_leases(&shop).await?;
-    shop.hear(&Fact::Refund(RefundFact { refund_id: "re_2".to_owned(), amount_minor: 1, ..by_hand })).await?;
+    shop.hear(&Fact::Refund(refund("re_2", "pi_1", 1, "succeeded"))).await?;
     assert!(shop.claim("worker").await?.is_none());
     assert_eq!(shop.jobs().await?, ["refund_payment obsolete"]);
     shop.database.assert_consistent().await

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use kitloop::db::{self, PaymentStep, StartedPayment};
-use kitloop::domain::{Actor, ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus};
+use kitloop::domain::{
+    Actor, CaptureMethod, ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus,
+};
 use kitloop::error::{Code, Error};
 use test_support::{Provider, actor};
 use uuid::Uuid;
@@ -31,8 +33,8 @@ async fn the_first_who_starts_creates_the_intent_and_others_wait() -> Result<()>
     let payment = start(&shop, customer, &hold, None).await?;
     assert!(is_create(&payment));
     assert_eq!(
-        (payment.amount_minor, payment.currency.as_str(), payment.capture_method.as_str()),
-        (hold.amount_minor, "CZK", "manual")
+        (payment.amount.amount_minor, payment.amount.currency.to_string().as_str(), payment.capture_method),
+        (hold.amount_minor, "CZK", CaptureMethod::Manual)
     );
     assert_eq!(payment.idempotency_key(), format!("{}:create:1", payment.payment_id));
     assert_eq!(refused(start(&shop, customer, &hold, None).await)?, Code::PaymentStarting);

@@ -6,14 +6,14 @@ use kitloop::db;
 use kitloop::domain::PaymentStatus::{
     Canceled, Processing, RequiresAction, RequiresCapture, RequiresPaymentMethod, Succeeded,
 };
-use kitloop::domain::{ChargeFact, Decision, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+use kitloop::domain::{ChargeFact, Decision, Fact, PaymentIntentFact, PaymentStatus};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 use test_support::{Gear, Provider};
 use tokio::runtime::Runtime;
 
-use super::shop::{Hold, Shop};
+use super::shop::{Hold, Shop, refund};
 
 /// What Stripe says in one event of a payment's life.
 #[derive(Debug, Clone, Copy)]
@@ -135,13 +135,9 @@ impl Said {
             }
             Self::ChargeSucceeded => Some(charge(intent_id, "charge.succeeded")),
             Self::ChargeRefunded => Some(charge(intent_id, "charge.refunded")),
-            Self::Refund(status) => Some(Fact::Refund(RefundFact {
-                refund_id: format!("re_{}", hold.id),
-                payment_intent_id: Some(intent_id),
-                amount_minor: hold.amount_minor,
-                currency: "CZK".to_owned(),
-                status: status.to_owned(),
-            })),
+            Self::Refund(status) => {
+                Some(Fact::Refund(refund(&format!("re_{}", hold.id), &intent_id, hold.amount_minor, status)))
+            }
         })
     }
 }
@@ -192,7 +188,8 @@ impl Life {
     async fn deliver(&self, shop: &Shop, hold: &Hold, order: &[(usize, u8)]) -> Result<Vec<Decision>> {
         let mut decisions = Vec::new();
         for &(index, copy) in order {
-            let fact = self.events[index].fact(shop, hold, index)?;
+            let said = self.events.get(index).context("no such event")?;
+            let fact = said.fact(shop, hold, index)?;
             let id = format!("evt_{}_{index}_{copy}", hold.id);
             decisions.push(
                 db::apply_stripe_event(&shop.db, &id, "test.event", &json!({}), fact.as_ref())

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kitloop::db::{self, Confirmation, ConfirmationRequest, Db, StartedPayment};
 use kitloop::domain::{
     Actor, Booking, BookingLine, ClaimedJob, ConfirmationAction, Decision, Fact, GearId, PaymentIntentFact,
-    PaymentStatus, Period, ReservationId,
+    PaymentStatus, Period, RefundFact, ReservationId,
 };
 use kitloop::error::{Code, Error};
 use serde_json::json;
@@ -192,6 +192,17 @@ impl Shop {
     pub(super) async fn lose(&self, hold: &Hold) -> Result<Hold> {
         self.database.lapse(hold.id.0).await?;
         self.hold().await
+    }
+}
+
+/// What Stripe says of a refund.
+pub(super) fn refund(refund_id: &str, intent_id: &str, amount_minor: i64, status: &str) -> RefundFact {
+    RefundFact {
+        refund_id: refund_id.to_owned(),
+        payment_intent_id: Some(intent_id.to_owned()),
+        amount_minor,
+        currency: "CZK".to_owned(),
+        status: status.to_owned(),
     }
 }
 
