@@ -9,7 +9,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use crate::config::{self, Config, ConfigErrors, Needs};
+use crate::config::{self, BadSetting, Config, ConfigErrors, Needs};
 use crate::db::Db;
 use crate::error::{Code, Error, Refusal};
 use crate::guard::Guard;
@@ -44,7 +44,7 @@ impl App {
     fn with_network(config: Config, network: &Network) -> Result<Self, Error> {
         Ok(Self {
             db: Db::new(&config.database)?,
-            stripe: config.stripe.clone().map(Stripe::new).transpose()?,
+            stripe: config.stripe.clone().map(|stripe| Stripe::new(stripe, network)).transpose()?,
             guard: Guard::new(&config.guard, network),
             tokens: TokenVerifier::new(config.tokens.as_ref(), network),
             config,
@@ -86,7 +86,7 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     let network = Network::default();
     let config =
         Config::load_with_parameters(needs, &network).await.inspect_err(|ConfigErrors(problems)| {
-            for config::Problem { setting, problem } in problems {
+            for BadSetting { setting, problem } in problems {
                 tracing::error!(function, %setting, problem, "boot.bad_setting");
             }
         })?;
@@ -94,12 +94,13 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());
-    if app.guard.is_configured() {
+    if app.guard.is_configured() || app.stripe.is_some() {
         // Last, so that it does not compete with the connection for the processor: the init phase need not wait for
         // it, and it is done by the time the first event has been fetched and parsed.
         network.warm();
-    } else {
-        tracing::warn!(function, "guard.off: GUARD_TABLE is not set");
+    }
+    if !app.guard.is_configured() {
+        tracing::warn!(function, reason = "GUARD_TABLE is not set", "guard.off");
         telemetry::metrics::guard_open(function);
     }
     Ok(Arc::new(app))

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 pub use self::aws::{AwsConfig, GuardConfig};
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
-pub use self::reader::{ConfigErrors, Problem};
+pub use self::reader::{BadSetting, ConfigErrors};
 use crate::network::Network;
 
 /// Where a setting's text comes from: its name in, its value out.
@@ -25,7 +25,6 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Which settings a function cannot do without, beside the database, which all of them need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Needs {
     /// Customers' and staff's tokens are verified.
     pub tokens: bool,
@@ -56,7 +55,6 @@ impl Needs {
 
 /// All settings of a function.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Config {
     /// `ENVIRONMENT`: local, dev, staging or production, shown in logs and by /health.
     pub environment: String,
@@ -124,14 +122,6 @@ const SHORTEST_CRON_SECRET: usize = 16;
 const SHORTEST_HS256_SECRET: usize = 32;
 
 impl Config {
-    /// The settings in the environment.
-    ///
-    /// # Errors
-    /// Names every setting that is missing or malformed.
-    pub fn load(needs: Needs) -> Result<Self, ConfigErrors> {
-        Self::from_lookup(needs, &|name| std::env::var(name).ok())
-    }
-
     /// The settings in the environment, those of the form `ssm:/path/name` read from the Parameter Store: what a
     /// deployed function does in its init phase, so that secrets never stand in plain environment.
     ///

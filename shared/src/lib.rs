@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod boot;
+pub mod clock;
 pub mod config;
 pub mod db;
 pub mod digest;

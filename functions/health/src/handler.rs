@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kitloop::app::ready::{self, Parts};
 use kitloop::boot::App;
+use kitloop::clock;
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, Refusal};
 use kitloop::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
@@ -43,7 +44,7 @@ async fn health(app: &App, call: &Call) -> Result<Answer, Error> {
         status,
         version: env!("CARGO_PKG_VERSION"),
         environment: &app.config.environment,
-        timestamp: Timestamp::now(),
+        timestamp: clock::now(),
         configured: None,
         parts: None,
     };

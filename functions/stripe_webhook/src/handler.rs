@@ -1,8 +1,8 @@
 //! `POST /stripe_webhook`: verify the signature over the raw bytes, apply the event, answer with the decision.
 
-use jiff::Timestamp;
 use kitloop::app::webhook;
 use kitloop::boot::App;
+use kitloop::clock;
 use kitloop::domain::Decision;
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, Refusal};
@@ -39,7 +39,7 @@ async fn stripe_webhook(app: &App, call: &Call) -> Result<Answer, Error> {
 
 async fn verify<'a>(app: &App, call: &'a Call) -> Result<VerifiedPayload<'a>, Error> {
     let signature = call.header("stripe-signature");
-    match stripe::verify(call.raw_body(), signature, &app.config.webhook_secrets, Timestamp::now()) {
+    match stripe::verify(call.raw_body(), signature, &app.config.webhook_secrets, clock::now()) {
         Ok(payload) => Ok(payload),
         Err(error) => {
             door::penalise(app, ENDPOINT.name, call).await?;

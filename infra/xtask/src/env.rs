@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use kitloop::config::{Config, ConfigErrors, Needs, Problem};
+use kitloop::config::{BadSetting, Config, ConfigErrors, Needs};
 use kitloop::network::Network;
 
 use crate::cli::EnvAction;
@@ -24,7 +24,7 @@ async fn check() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(ConfigErrors(problems)) => {
-            for Problem { setting, problem } in &problems {
+            for BadSetting { setting, problem } in &problems {
                 println!("{setting:<24}{problem}");
             }
             println!("{} settings are missing or malformed", problems.len());

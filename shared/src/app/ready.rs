@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::db::{self, Db, Readiness};
@@ -16,13 +15,8 @@ const SCHEMA_VERSION: &str = env!("KITLOOP_SCHEMA_VERSION");
 const WORKER_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// The sweep runs every five minutes; past this its schedule is stale.
 const SWEEP_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
-/// How long an answer of Stripe's is good for, so that probes do not use up our rate limit there.
-const STRIPE_CHECK_LIFE: Duration = Duration::from_secs(30);
 /// How long Stripe may take to answer a probe.
 const STRIPE_CHECK_TIME: Duration = Duration::from_secs(3);
-
-/// When Stripe was last asked, and whether it answered.
-static STRIPE_CHECK: Mutex<Option<(Instant, bool)>> = Mutex::const_new(None);
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -94,13 +88,5 @@ async fn guard_status(guard: &Guard) -> PartStatus {
 
 async fn stripe_status(stripe: Option<&Stripe>) -> PartStatus {
     let Some(stripe) = stripe else { return PartStatus::Off };
-    let mut last = STRIPE_CHECK.lock().await;
-    if let Some((at, is_reachable)) = *last
-        && at.elapsed() < STRIPE_CHECK_LIFE
-    {
-        return up(is_reachable);
-    }
-    let is_reachable = stripe.reachable(Instant::now() + STRIPE_CHECK_TIME).await.is_ok();
-    *last = Some((Instant::now(), is_reachable));
-    up(is_reachable)
+    up(stripe.is_reachable(Instant::now() + STRIPE_CHECK_TIME).await)
 }

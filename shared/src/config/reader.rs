@@ -11,7 +11,7 @@ use super::{Lookup, rotating};
 
 /// One setting that is missing or malformed. Never holds the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct BadSetting {
     /// The name of the setting.
     pub setting: Cow<'static, str>,
     /// What is wrong with it.
@@ -20,11 +20,11 @@ pub struct Problem {
 
 /// Everything that is wrong with the settings; displayed one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<Problem>);
+pub struct ConfigErrors(pub Vec<BadSetting>);
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { setting, problem }) in self.0.iter().enumerate() {
+        for (index, BadSetting { setting, problem }) in self.0.iter().enumerate() {
             if index > 0 {
                 writeln!(formatter)?;
             }
@@ -39,7 +39,7 @@ impl std::error::Error for ConfigErrors {}
 /// Collects problems instead of stopping at the first.
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
-    problems: Vec<Problem>,
+    problems: Vec<BadSetting>,
 }
 
 impl<'a> Reader<'a> {
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn reject(&mut self, setting: &'static str, problem: impl Into<String>) {
-        self.problems.push(Problem { setting: setting.into(), problem: problem.into() });
+        self.problems.push(BadSetting { setting: setting.into(), problem: problem.into() });
     }
 
     pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::aws::{self, AwsConfig};
-use super::reader::{ConfigErrors, Problem, Reader};
+use super::reader::{BadSetting, ConfigErrors, Reader};
+use crate::clock;
 use crate::network::Network;
 
 const PREFIX: &str = "ssm:";
@@ -66,8 +67,8 @@ fn unreadable(references: &[(&str, &str)], error: &str) -> ConfigErrors {
     ConfigErrors(references.iter().map(|(setting, _)| problem(setting, &text)).collect())
 }
 
-fn problem(setting: &str, problem: &str) -> Problem {
-    Problem { setting: setting.to_owned().into(), problem: problem.to_owned() }
+fn problem(setting: &str, problem: &str) -> BadSetting {
+    BadSetting { setting: setting.to_owned().into(), problem: problem.to_owned() }
 }
 
 #[derive(Deserialize)]
@@ -88,7 +89,7 @@ async fn get_parameters(
     names: &[&str],
     network: &Network,
 ) -> Result<HashMap<String, String>, String> {
-    let request = signed_request(aws, names, SystemTime::now())?;
+    let request = signed_request(aws, names, clock::now().into())?;
     let mut request = reqwest::Request::try_from(request).map_err(|error| error.to_string())?;
     *request.timeout_mut() = Some(TIMEOUT);
     let response = network.client()?.execute(request).await.map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 use super::rate_limit::{self, RateLimit};
 use crate::boot::App;
+use crate::clock::milliseconds;
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 use crate::http::cors::{self, OriginVerdict};
@@ -128,7 +129,7 @@ fn conclude(
     outcome: Result<Answer, Error>,
     duration: Duration,
 ) -> Result<Answer, Problem> {
-    let duration_ms = metrics::milliseconds(duration);
+    let duration_ms = milliseconds(duration);
     let outcome = outcome.map_err(|error| (Problem::of(&error), error));
     let (status, code) = match &outcome {
         Ok(answer) => (answer.status, "answered"),

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::endpoint::Endpoint;
 use crate::boot::App;
+use crate::clock;
 use crate::config::GuardConfig;
 use crate::error::{Code, Error, Refusal};
 use crate::guard::{KeyKind, LimitVerdict, Window};
@@ -57,7 +58,7 @@ pub(super) async fn count(
     let Some((per_caller, per_address)) = endpoint.rate_limit.limits(&app.config.guard) else {
         return Ok(());
     };
-    let now = SystemTime::now();
+    let now = SystemTime::from(clock::now());
     let by_address = count_address(app, endpoint.name, call, per_address, now);
     let by_caller = async {
         match &call.caller {
@@ -80,7 +81,7 @@ pub(super) async fn count(
 /// `rate_limited` once the address had too many of them within a minute.
 pub async fn penalise(app: &App, function: &'static str, call: &Call) -> Result<(), Error> {
     let limit = app.config.guard.rate_limit_per_address.unwrap_or(BAD_SIGNATURES_PER_ADDRESS);
-    refuse_if_over(count_address(app, function, call, limit, SystemTime::now()).await)
+    refuse_if_over(count_address(app, function, call, limit, clock::now().into()).await)
 }
 
 async fn count_address(

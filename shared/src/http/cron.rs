@@ -9,7 +9,7 @@ use crate::error::Error;
 /// Compares with every live secret, in a time that does not depend on where they differ.
 pub(crate) fn verify(secrets: &[SecretString], authorization: Option<&str>) -> Result<(), Error> {
     if secrets.is_empty() {
-        tracing::warn!("cron.closed: CRON_SECRET is not set");
+        tracing::warn!(reason = "CRON_SECRET is not set", "cron.closed");
     }
     let given = bearer(authorization).unwrap_or_default().as_bytes();
     let matches = (secrets.iter())

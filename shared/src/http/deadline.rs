@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use lambda_http::Context;
 use tokio::time::Instant;
 
+use crate::clock;
+
 /// The runtime's deadline; `timeout` from now if there is none, or one that is past on arrival, as local runtimes
 /// send it.
 #[must_use]
 pub fn of(context: Option<&Context>, timeout: Duration) -> Instant {
-    let remaining = context.and_then(|context| remaining(context, SystemTime::now()));
+    let remaining = context.and_then(|context| remaining(context, clock::now().into()));
     Instant::now() + remaining.unwrap_or(timeout)
 }
 

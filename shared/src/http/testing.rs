@@ -13,7 +13,7 @@ pub(crate) const USER: Uuid = Uuid::from_u128(0x018f_3b1e_0000_7000_8000_0000_00
 
 /// In seconds since 1970.
 pub(crate) fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
+    crate::clock::now().as_second()
 }
 
 /// The usual claims.

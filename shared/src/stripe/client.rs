@@ -1,5 +1,8 @@
 //! What we ask of Stripe: payment intents and refunds.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -17,6 +20,17 @@ use crate::network::Network;
 #[derive(Clone)]
 pub struct Stripe {
     transport: Transport,
+    last_probe: Arc<Mutex<Option<Probe>>>,
+}
+
+/// How long an answer to a probe is good for.
+const PROBE_LIFE: Duration = Duration::from_secs(30);
+
+/// When Stripe was last asked whether it is there, and whether it was.
+#[derive(Clone, Copy)]
+struct Probe {
+    at: Instant,
+    is_reachable: bool,
 }
 
 /// An intent to be made. Its metadata lets an event, or a search, find the payment without Stripe's id.
@@ -55,7 +69,7 @@ impl Stripe {
     /// # Errors
     /// If the API's base is not an HTTP address.
     pub fn new(config: StripeConfig, network: &Network) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(config, network.clone())? })
+        Ok(Self { transport: Transport::new(config, network.clone())?, last_probe: Arc::default() })
     }
 
     /// Makes an intent that a card can pay: <https://docs.stripe.com/api/payment_intents/create>.
@@ -165,6 +179,19 @@ impl Stripe {
     ) -> Result<Option<PaymentIntent>, StripeError> {
         let filter = vec![("created[gte]", created_gte.as_second().to_string())];
         Pages::new(self, "/v1/payment_intents", filter, deadline).find(is_wanted).await
+    }
+
+    /// Whether Stripe is [`reachable`](Self::reachable), asked at most every 30 s, so that probes do not use up our rate
+    /// limit there.
+    pub async fn is_reachable(&self, deadline: Instant) -> bool {
+        let last = *self.last_probe.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(probe) = last.filter(|probe| probe.at.elapsed() < PROBE_LIFE) {
+            return probe.is_reachable;
+        }
+        let is_reachable = self.reachable(deadline).await.is_ok();
+        let probe = Probe { at: Instant::now(), is_reachable };
+        *self.last_probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+        is_reachable
     }
 
     /// Whether Stripe answers and takes our key, asked with a permission that payments need anyway.

@@ -1,4 +1,4 @@
-//! Stripe's objects, as far as we read them. Only what identifies an object is required: everything else may be
+//! Stripe's objects, as far as we read them. Only what an object says of money is required: everything else may be
 //! absent or null, so that a new API version or a restricted view never makes an event unreadable.
 
 use std::collections::BTreeMap;
@@ -20,9 +20,6 @@ pub struct PaymentIntent {
     /// What was collected, in minor units.
     #[serde(default)]
     pub amount_received: Option<i64>,
-    /// What can be captured, in minor units.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub amount_capturable: i64,
     /// ISO 4217, upper case.
     #[serde(deserialize_with = "upper_case")]
     pub currency: String,
@@ -38,27 +35,9 @@ pub struct PaymentIntent {
     /// With it a browser may pay this intent: never stored, never logged.
     #[serde(default, deserialize_with = "secret")]
     pub client_secret: Option<SecretString>,
-    /// Why it was cancelled, if it was.
-    #[serde(default)]
-    pub cancellation_reason: Option<String>,
-    /// The code of the last failed attempt, such as `card_declined`.
-    #[serde(default, rename = "last_payment_error", deserialize_with = "error_code")]
-    pub last_payment_error_code: Option<String>,
-    /// When it was made.
-    #[serde(default, deserialize_with = "unix_time")]
-    pub created: Option<Timestamp>,
 }
 
 impl PaymentIntent {
-    /// The id of the latest charge, expanded or not.
-    #[must_use]
-    pub fn latest_charge_id(&self) -> Option<&str> {
-        self.latest_charge.as_ref().map(|charge| match charge {
-            Expandable::Id(id) => id.as_str(),
-            Expandable::Object(charge) => charge.id.as_str(),
-        })
-    }
-
     /// Until when an authorisation can be captured, if the charge is expanded and Stripe says so.
     #[must_use]
     pub fn capture_before(&self) -> Option<Timestamp> {
@@ -82,40 +61,15 @@ pub enum Expandable<T> {
 /// A Charge: <https://docs.stripe.com/api/charges/object>.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Charge {
-    /// Stripe's id, `ch_…` or `py_…`.
-    pub id: String,
     /// The intent it belongs to.
     #[serde(default, deserialize_with = "id_of")]
     pub payment_intent: Option<String>,
-    /// What was charged or authorised, in minor units.
-    pub amount: i64,
-    /// What was captured, in minor units.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub amount_captured: i64,
-    /// What went back, in minor units.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub amount_refunded: i64,
     /// Whether it was captured.
     #[serde(default)]
     pub captured: Option<bool>,
     /// Whether all of it went back; true also for an authorisation that was released.
     #[serde(default, deserialize_with = "null_as_default")]
     pub refunded: bool,
-    /// Whether the cardholder disputes it.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub disputed: bool,
-    /// ISO 4217, upper case.
-    #[serde(deserialize_with = "upper_case")]
-    pub currency: String,
-    /// `succeeded`, `pending` or `failed`.
-    #[serde(default)]
-    pub status: Option<String>,
-    /// Copied by Stripe from the intent when the charge was made.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub metadata: BTreeMap<String, String>,
-    /// Its refunds, if Stripe included them (API versions before 2022-11-15, or when expanded).
-    #[serde(default, deserialize_with = "list_data")]
-    pub refunds: Vec<Refund>,
     /// Until when it can be captured; only for manual capture.
     #[serde(default, rename = "payment_method_details", deserialize_with = "capture_before")]
     pub capture_before: Option<Timestamp>,
@@ -129,9 +83,6 @@ pub struct Refund {
     /// The intent whose money goes back.
     #[serde(default, deserialize_with = "id_of")]
     pub payment_intent: Option<String>,
-    /// The charge whose money goes back.
-    #[serde(default, deserialize_with = "id_of")]
-    pub charge: Option<String>,
     /// In minor units.
     pub amount: i64,
     /// ISO 4217, upper case.
@@ -140,27 +91,14 @@ pub struct Refund {
     /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`.
     #[serde(default)]
     pub status: Option<String>,
-    /// What we attached when we made it, or nothing.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub metadata: BTreeMap<String, String>,
-    /// Why it failed, if it did.
-    #[serde(default)]
-    pub failure_reason: Option<String>,
 }
 
 /// A Dispute: <https://docs.stripe.com/api/disputes/object>.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dispute {
-    /// Stripe's id, `du_…` or `dp_…`.
-    pub id: String,
     /// The intent it is about.
     #[serde(default, deserialize_with = "id_of")]
     pub payment_intent: Option<String>,
-    /// The charge it is about.
-    #[serde(default, deserialize_with = "id_of")]
-    pub charge: Option<String>,
-    /// In minor units.
-    pub amount: i64,
     /// Such as `needs_response`, `won` or `lost`.
     #[serde(default)]
     pub status: Option<String>,
@@ -197,23 +135,6 @@ fn id_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error>
     }))
 }
 
-fn error_code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    struct PaymentError {
-        #[serde(default)]
-        code: Option<String>,
-    }
-    Ok(Option::<PaymentError>::deserialize(from)?.and_then(|error| error.code))
-}
-
-fn list_data<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    #[derive(Deserialize)]
-    struct List<T> {
-        data: Vec<T>,
-    }
-    Ok(Option::<List<T>>::deserialize(from)?.map(|list| list.data).unwrap_or_default())
-}
-
 fn capture_before<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     #[derive(Deserialize)]
     struct Details {
@@ -248,10 +169,9 @@ mod tests {
     fn an_expanded_charge_tells_until_when_it_can_be_captured() -> Result<(), serde_json::Error> {
         let intent: PaymentIntent = serde_json::from_str(
             r#"{"id": "pi_1", "amount": 1500, "currency": "czk", "latest_charge": {
-                "id": "ch_1", "amount": 1500, "currency": "czk", "payment_intent": {"id": "pi_1"},
+                "id": "ch_1", "payment_intent": {"id": "pi_1"},
                 "payment_method_details": {"card": {"capture_before": 1700000000}}}}"#,
         )?;
-        assert_eq!(intent.latest_charge_id(), Some("ch_1"));
         assert_eq!(intent.capture_before().map(Timestamp::as_second), Some(1_700_000_000));
         Ok(())
     }

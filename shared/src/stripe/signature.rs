@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 /// How far the signature's time may be from ours, either way, in seconds: Stripe's own default.
-pub const TOLERANCE_SECONDS: i64 = 300;
+const TOLERANCE_SECONDS: i64 = 300;
 
 /// A body whose signature holds. Only [`verify`] can make one, so that nothing else is ever parsed as an event.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! One request to Stripe, repeated as long as that is right, safe and in time.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -9,9 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::objects::PaymentIntent;
 use super::retry;
+use crate::clock::milliseconds;
+use crate::config::StripeConfig;
 use crate::error::Error;
+use crate::network::Network;
 
 /// The version of the API that this client speaks, whatever the account's default is: it is the one of the published
 /// specification that the tests check our requests against.
@@ -19,9 +20,6 @@ pub const API_VERSION: &str = "2022-11-15";
 
 /// No answer that we ask for is larger; a page of 100 expanded intents is about 0.6 MB.
 const LARGEST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-
-/// Sockets that idled longer are not used again: while a sandbox is frozen, the far end closes them unseen.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parameters of a request in Stripe's form encoding, such as `("metadata[reservation_id]", "…")`.
 pub(super) type Parameters<'a> = Vec<(&'a str, String)>;
@@ -45,19 +43,16 @@ pub enum StripeError {
         status: u16,
     },
     /// Stripe understood the request and refused it.
-    #[error("status {status}, code {}", code.as_deref().unwrap_or("none"))]
+    #[error("status {status}, code {}, request {}", code.as_deref().unwrap_or("none"), request_id.as_deref().unwrap_or("none"))]
     Refused {
         /// The HTTP status.
         status: u16,
         /// Stripe's code, such as `resource_missing`, or its type where there is no code:
         /// <https://docs.stripe.com/error-codes>.
         code: Option<String>,
-        /// Why the card's issuer said no, such as `insufficient_funds`.
-        decline_code: Option<String>,
-        /// Stripe's sentence for developers; it may quote what we sent.
-        message: String,
-        /// The intent as it is now, when the refusal is about its state.
-        payment_intent: Option<Box<PaymentIntent>>,
+        /// Stripe's id of the request, by which its log shows what we sent and why it was refused:
+        /// <https://docs.stripe.com/api/request_ids>.
+        request_id: Option<String>,
     },
 }
 
@@ -85,9 +80,7 @@ pub(super) struct Request<'a> {
 /// The connection pool with what every request carries.
 #[derive(Clone)]
 pub(super) struct Transport {
-    /// Made at the first call: loading the certificates of the system takes longer than all the rest of a cold start,
-    /// and most invocations never call Stripe.
-    http: Arc<OnceLock<reqwest::Client>>,
+    network: Network,
     api_base: String,
     secret_key: SecretString,
     attempt_timeout: Duration,
@@ -101,31 +94,15 @@ enum Attempt<T> {
 }
 
 impl Transport {
-    pub(super) fn new(
-        api_base: &str,
-        secret_key: SecretString,
-        attempt_timeout: Duration,
-    ) -> Result<Self, Error> {
-        let base = reqwest::Url::parse(api_base)
+    pub(super) fn new(config: StripeConfig, network: Network) -> Result<Self, Error> {
+        let StripeConfig { api_base, secret_key, attempt_timeout } = config;
+        let base = reqwest::Url::parse(&api_base)
             .map_err(|error| Error::Internal(format!("Stripe's address: {error}")))?;
         if !matches!(base.scheme(), "https" | "http") {
             return Err(Error::Internal("Stripe's address is not an HTTP address".to_owned()));
         }
         let api_base = api_base.trim_end_matches('/').to_owned();
-        Ok(Self { http: Arc::default(), api_base, secret_key, attempt_timeout })
-    }
-
-    fn http(&self) -> Result<&reqwest::Client, StripeError> {
-        if let Some(client) = self.http.get() {
-            return Ok(client);
-        }
-        let client = reqwest::Client::builder()
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            // Stripe never redirects; following one would send the secret key elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|_| unavailable("the TLS library cannot be set up"))?;
-        Ok(self.http.get_or_init(|| client))
+        Ok(Self { network, api_base, secret_key, attempt_timeout })
     }
 
     /// Sends the request until it has an answer that would not change, or the deadline is too near for another try.
@@ -162,8 +139,8 @@ impl Transport {
             Ok(answer) => answer,
         };
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
-        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(method = %request.method, path = %request.path, status, elapsed_ms, "stripe call");
+        let elapsed_ms = milliseconds(started.elapsed());
+        tracing::debug!(method = %request.method, path = %request.path, status, elapsed_ms, "stripe.called");
         match answer {
             Ok(answer) => answer.judge(),
             Err(error) => Attempt::Repeatable(error),
@@ -171,8 +148,8 @@ impl Transport {
     }
 
     async fn exchange(&self, request: &Request<'_>) -> Result<Answer, StripeError> {
-        let mut builder = self
-            .http()?
+        let client = self.network.client().map_err(|_| unavailable("the TLS library cannot be set up"))?;
+        let mut builder = client
             .request(request.method.clone(), format!("{}{}", self.api_base, request.path))
             .bearer_auth(self.secret_key.expose_secret())
             .header("Stripe-Version", API_VERSION);
@@ -206,12 +183,6 @@ struct ErrorDetails {
     kind: Option<String>,
     #[serde(default)]
     code: Option<String>,
-    #[serde(default)]
-    decline_code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    payment_intent: Option<serde_json::Value>,
 }
 
 impl Answer {
@@ -256,17 +227,16 @@ impl Answer {
                 status: self.status.as_u16(),
                 // A reused idempotency key has a type of its own, and no code.
                 code: error.code.or(error.kind),
-                decline_code: error.decline_code,
-                message: error.message.unwrap_or_default(),
-                payment_intent: error
-                    .payment_intent
-                    .and_then(|intent| serde_json::from_value(intent).ok().map(Box::new)),
+                request_id: self.request_id(),
             },
             _ => StripeError::Unavailable {
                 reason: format!("status {}", self.status.as_u16()),
                 retry_after: retry::retry_after(&self.headers),
             },
         }
+    }
+    fn request_id(&self) -> Option<String> {
+        Some(self.headers.get("request-id")?.to_str().ok()?.to_owned())
     }
 }
 

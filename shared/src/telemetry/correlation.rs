@@ -1,7 +1,5 @@
 //! The id that ties together everything said about one request.
 
-use std::fmt;
-
 use uuid::Uuid;
 
 /// The header that brings the id in and takes it back.
@@ -28,12 +26,6 @@ impl CorrelationId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for CorrelationId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

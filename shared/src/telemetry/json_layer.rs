@@ -15,6 +15,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::metrics;
+use crate::clock;
 
 /// Takes a whole line, its newline included.
 type Write = Arc<dyn Fn(&str) + Send + Sync>;
@@ -35,7 +36,7 @@ struct SpanFields(Map<String, Value>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(SpanFields(fields.0));
@@ -43,7 +44,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         values.record(&mut fields);
         let Some(span) = context.span(id) else { return };
         let mut extensions = span.extensions_mut();
@@ -59,7 +60,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
                 all.extend(fields.clone());
             }
         }
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         event.record(&mut fields);
         all.extend(fields.0);
         (self.write)(&line(event.metadata(), all));
@@ -68,7 +69,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
 
 fn line(metadata: &tracing::Metadata<'_>, mut context: Map<String, Value>) -> String {
     let mut line = Map::new();
-    line.insert("timestamp".into(), format!("{:.3}", jiff::Timestamp::now()).into());
+    line.insert("timestamp".into(), format!("{:.3}", clock::now()).into());
     line.insert("level".into(), metadata.level().as_str().into());
     line.insert("message".into(), context.remove("message").unwrap_or_default());
     if metadata.target() == metrics::TARGET {
@@ -82,15 +83,15 @@ fn line(metadata: &tracing::Metadata<'_>, mut context: Map<String, Value>) -> St
 
 /// Turns the typed fields of tracing into JSON.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct LogFields(Map<String, Value>);
 
-impl Fields {
+impl LogFields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
 }
 
-impl Visit for Fields {
+impl Visit for LogFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.insert(field, value);
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::clock::{self, milliseconds};
+
 /// The namespace of all our metrics.
 const NAMESPACE: &str = "Kitloop";
 /// Lines with this target carry metrics.
@@ -50,19 +52,9 @@ pub fn decision(function: &str, decision: &str) {
     emit(function, Some(("Decision", decision)), &[count("Decisions", 1)]);
 }
 
-/// `count` more of what `name` says `function` did, such as `HoldsExpired`.
-pub fn counted(function: &str, name: &'static str, number: u64) {
-    emit(function, None, &[count(name, number)]);
-}
-
 /// `function` went on without the guard.
 pub fn guard_open(function: &str) {
     emit(function, None, &[count("GuardOpen", 1)]);
-}
-
-/// Whole milliseconds, saturating.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn count(name: &'static str, value: u64) -> Measure {
@@ -90,7 +82,7 @@ fn embedded(function: &str, dimension: Option<(&'static str, &str)>, measures: &
     members.insert(
         "_aws".into(),
         json!({
-            "Timestamp": jiff::Timestamp::now().as_millisecond(),
+            "Timestamp": clock::now().as_millisecond(),
             "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}],
         }),
     );

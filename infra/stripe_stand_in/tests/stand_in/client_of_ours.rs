@@ -32,6 +32,7 @@ pub(crate) fn in_seconds(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
+#[expect(clippy::unwrap_used, reason = "a constant that is a currency")]
 pub(crate) fn crowns(amount_minor: i64) -> Money {
     Money { amount_minor, currency: Currency::parse("CZK").unwrap() }
 }

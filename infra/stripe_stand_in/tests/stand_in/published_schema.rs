@@ -95,7 +95,7 @@ async fn our_requests_are_as_published() -> anyhow::Result<()> {
     stripe.refunds_of(&paid.id, deadline).await?;
     let unpaid = stripe.create_payment_intent(&new_intent(), "k4", deadline).await?;
     stripe.cancel_payment_intent(&unpaid.id, "k5", deadline).await?;
-    stripe.payment_intents_since(jiff::Timestamp::UNIX_EPOCH, deadline).await?;
+    stripe.find_payment_intent_since(jiff::Timestamp::UNIX_EPOCH, |_| false, deadline).await?;
     stripe.reachable(deadline).await?;
     let logged = stand_in.admin().requests().await?;
     let requests: Vec<Value> = logged.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
