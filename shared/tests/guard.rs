@@ -103,11 +103,7 @@ mod tests {
         let claim = guard.claim("reserve", "user:1", &key, until).await;
         let Claim::Taken(lease) = claim else { panic!("{claim:?}") };
         let second = guard.claim("reserve", "user:1", &key, until).await;
-        let Claim::Held { retry_after } = second else { panic!("{second:?}") };
-        assert!(
-            retry_after > Duration::from_secs(5) && retry_after <= Duration::from_secs(15),
-            "{retry_after:?}"
-        );
+        assert!(matches!(second, Claim::Held), "{second:?}");
         let stranger = guard.claim("reserve", "user:2", &key, until).await;
         assert!(matches!(stranger, Claim::Taken(_)), "{stranger:?}");
         guard.release(lease).await;
@@ -125,7 +121,7 @@ mod tests {
         assert!(matches!(next, Claim::Taken(_)), "{next:?}");
         guard.release(late).await;
         let third = guard.claim("reserve", "user:1", &key, until).await;
-        assert!(matches!(third, Claim::Held { .. }), "{third:?}");
+        assert!(matches!(third, Claim::Held), "{third:?}");
     }
 
     #[tokio::test]
@@ -136,6 +132,7 @@ mod tests {
         let outer = guard.exclusively("reserve", "user:1", &key, until, async { Ok(inner.await) }).await;
         let Err(Error::Refused(refusal)) = outer.unwrap() else { panic!("both were let in") };
         assert_eq!(refusal.code, Code::RequestInFlight);
+        assert!(refusal.retry_after.is_some());
         assert_eq!(guard.exclusively("reserve", "user:1", &key, until, async { Ok(7) }).await.unwrap(), 7);
     }
 

@@ -1,11 +1,12 @@
 //! In-flight claims: one request at a time for an operation, caller and key, until its deadline.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Guard, table};
+use crate::clock::{self, milliseconds};
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 
@@ -24,10 +25,7 @@ pub enum Claim {
     /// Nobody else is at it.
     Taken(Lease),
     /// Somebody else is.
-    Held {
-        /// When their claim ends at the latest.
-        retry_after: Duration,
-    },
+    Held,
     /// The guard is off or away: the database keeps order alone.
     GuardDown,
 }
@@ -36,16 +34,14 @@ impl Guard {
     /// Claims `key` of `caller` for `operation` until `until`, the deadline of the invocation.
     pub async fn claim(&self, operation: &'static str, caller: &str, key: &str, until: Instant) -> Claim {
         let Some(table) = self.table() else { return Claim::GuardDown };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ends = now + until.saturating_duration_since(Instant::now());
+        let now = SystemTime::from(clock::now()).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ends = now.saturating_add(until.saturating_duration_since(Instant::now()));
         let item = format!("claim#{operation}#{}", pseudonym(&format!("{caller}\n{key}")));
         let owner = Uuid::new_v4().to_string();
         match table.claim(&item, &owner, milliseconds(now), milliseconds(ends)).await {
             Ok(()) => Claim::Taken(Lease { operation, item, owner }),
-            Err(table::ClaimFailure::HeldUntil(held_until)) => {
-                Claim::Held { retry_after: Duration::from_millis(held_until).saturating_sub(now) }
-            }
-            Err(table::ClaimFailure::Unavailable(error)) => {
+            Err(table::Failure::Condition) => Claim::Held,
+            Err(table::Failure::Unavailable(error)) => {
                 self.opened(operation, &error);
                 Claim::GuardDown
             }
@@ -74,13 +70,7 @@ impl Guard {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         match self.claim(operation, caller, key, until).await {
-            Claim::Held { retry_after } => {
-                // The other request usually ends long before its claim does.
-                let retry_after = retry_after.min(Duration::from_secs(1));
-                let refusal =
-                    Refusal::new(Code::RequestInFlight, "The same request is being worked on right now.");
-                Err(refusal.with_retry_after(retry_after).into())
-            }
+            Claim::Held => Err(Refusal::of(Code::RequestInFlight).into()),
             Claim::GuardDown => work.await,
             Claim::Taken(lease) => {
                 let result = work.await;
@@ -89,10 +79,6 @@ impl Guard {
             }
         }
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    crate::telemetry::metrics::milliseconds(duration)
 }
 
 #[cfg(test)]

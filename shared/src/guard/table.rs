@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::connector::Connector;
 use crate::config::AwsConfig;
@@ -22,15 +22,6 @@ const TTL_SLACK_SECONDS: u64 = 300;
 pub(super) enum Failure {
     /// Its condition did not hold.
     Condition,
-    /// The table could not be asked.
-    Unavailable(String),
-}
-
-/// Why a claim was not taken.
-#[derive(Debug)]
-pub(super) enum ClaimFailure {
-    /// Somebody has it until this instant (epoch milliseconds) at the latest.
-    HeldUntil(u64),
     /// The table could not be asked.
     Unavailable(String),
 }
@@ -78,13 +69,7 @@ impl Table {
     }
 
     /// Takes the claim if nobody has it at `now`. TTL deletes late, so the time itself is compared.
-    pub(super) async fn claim(
-        &self,
-        item: &str,
-        owner: &str,
-        now: u64,
-        ends: u64,
-    ) -> Result<(), ClaimFailure> {
+    pub(super) async fn claim(&self, item: &str, owner: &str, now: u64, ends: u64) -> Result<(), Failure> {
         let put = self
             .client
             .put_item()
@@ -97,13 +82,8 @@ impl Table {
             .expression_attribute_names("#owner", "owner")
             .expression_attribute_values(":now", number(now))
             // A second try of ours must find its own first one, whose answer was lost.
-            .expression_attribute_values(":owner", AttributeValue::S(owner.to_owned()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match tokio::time::timeout(self.timeout, put.send()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(claim_failure(&error)),
-            Err(_) => Err(ClaimFailure::Unavailable("timeout".to_owned())),
-        }
+            .expression_attribute_values(":owner", AttributeValue::S(owner.to_owned()));
+        self.within(put.send()).await.map(|_| ())
     }
 
     /// Gives the claim back if `owner` still has it.
@@ -153,17 +133,6 @@ where
         Failure::Condition
     } else {
         Failure::Unavailable(DisplayErrorContext(error).to_string())
-    }
-}
-
-type PutError = aws_sdk_dynamodb::operation::put_item::PutItemError;
-
-fn claim_failure<R: std::fmt::Debug + 'static>(error: &SdkError<PutError, R>) -> ClaimFailure {
-    match error.as_service_error() {
-        Some(PutError::ConditionalCheckFailedException(held)) => {
-            ClaimFailure::HeldUntil(read_number(held.item(), "held_until").unwrap_or_default())
-        }
-        _ => ClaimFailure::Unavailable(DisplayErrorContext(error).to_string()),
     }
 }
 
