@@ -40,7 +40,7 @@ pub struct Fields {
 impl Fields {
     /// The members of `members`; `idempotency_header` is what the header of that name says.
     #[must_use]
-    pub fn new(members: Map<String, Value>, idempotency_header: Option<&str>) -> Self {
+    pub(super) fn new(members: Map<String, Value>, idempotency_header: Option<&str>) -> Self {
         Self {
             members,
             path: String::new(),
@@ -69,7 +69,7 @@ impl Fields {
 
     /// `value`, or a note that the field is missing: makes an optional getter a required one.
     /// Says nothing where the member is there, since the getter has then said what is wrong with it.
-    pub fn required<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
+    fn required<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         if value.is_none() && !self.has(name) {
             self.reject(name, "is required");
         }
@@ -78,24 +78,14 @@ impl Fields {
 
     /// A UUID.
     pub fn uuid(&mut self, name: &str) -> Option<Uuid> {
-        let value = self.optional_uuid(name);
+        let value = self.read(name, read::uuid);
         self.required(name, value)
-    }
-
-    /// A UUID, if given.
-    pub fn optional_uuid(&mut self, name: &str) -> Option<Uuid> {
-        self.read(name, read::uuid)
     }
 
     /// An instant: RFC 3339 with an offset.
     pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
-        let value = self.optional_timestamp(name);
+        let value = self.read(name, read::timestamp);
         self.required(name, value)
-    }
-
-    /// An instant, if given: RFC 3339 with an offset.
-    pub fn optional_timestamp(&mut self, name: &str) -> Option<Timestamp> {
-        self.read(name, read::timestamp)
     }
 
     /// A text of 1 to `longest` characters.

@@ -37,7 +37,7 @@ fn has_the_shape_of_rfc_3339(text: &[u8]) -> bool {
         other => byte == other,
     });
     let offset = match rest {
-        [b'.', fraction @ ..] => fraction.trim_ascii_digits(),
+        [b'.', fraction @ ..] => after_digits(fraction),
         rest => rest,
     };
     let has_offset = match offset {
@@ -48,16 +48,10 @@ fn has_the_shape_of_rfc_3339(text: &[u8]) -> bool {
     shaped && has_offset
 }
 
-trait TrimDigits {
-    fn trim_ascii_digits(&self) -> &Self;
-}
-
-impl TrimDigits for [u8] {
-    /// What follows the leading digits.
-    fn trim_ascii_digits(&self) -> &Self {
-        let digits = self.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.get(digits..).unwrap_or_default()
-    }
+/// What follows the leading digits.
+fn after_digits(text: &[u8]) -> &[u8] {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    text.get(digits..).unwrap_or_default()
 }
 
 pub(super) fn text(value: &Value, shortest: usize, longest: usize) -> Result<String, Invalid> {
