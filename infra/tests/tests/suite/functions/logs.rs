@@ -9,6 +9,7 @@ use test_support::{
 };
 use uuid::Uuid;
 
+use super::lambda::Function;
 use super::product::{Product, Shop, confirm, id, scheduled_event, start_payment};
 
 const NAME: &str = "Ada Lovelace";
@@ -23,58 +24,90 @@ struct Journey {
     correlation_ids: Vec<String>,
     /// How many events Stripe delivered.
     events: usize,
-    /// What it was found in, if a secret or a person got into the output.
+    /// The secrets and persons that got into the output.
     leaks: Vec<String>,
 }
 
-/// A walk-in is booked, a customer pays, one call is refused, events arrive, the worker and the sweep run.
+/// Every function, writing at one level.
+struct Stage {
+    product: Product,
+    shop: Shop,
+    customer: Uuid,
+    staff: Uuid,
+    reserve: Function,
+    pay: Function,
+    confirm: Function,
+    webhook: Function,
+    worker: Function,
+    sweep: Function,
+}
+
+impl Stage {
+    async fn open(log_level: &str) -> Result<Self> {
+        let mut product = Product::start().await?;
+        product.settings.insert("RUST_LOG", log_level.to_owned());
+        let shop = product.open_shop(&Provider::default(), &Gear::of(2)).await?;
+        let (customer, staff) = (Uuid::new_v4(), Uuid::new_v4());
+        product.database.add_member(shop.provider_id, staff, "staff").await?;
+        Ok(Self {
+            shop,
+            customer,
+            staff,
+            webhook: product.run_webhook().await?,
+            reserve: product.run("reserve_gear").await?,
+            pay: product.run("create_payment_intent").await?,
+            confirm: product.run("confirm_reservation").await?,
+            worker: product.run("run_jobs").await?,
+            sweep: product.run("cleanup_reservation_holds").await?,
+            product,
+        })
+    }
+
+    /// One call is refused, a walk-in is booked, a customer pays, the worker and the sweep run. Returns the client
+    /// secret of the payment.
+    async fn play(&self, ids: &mut CorrelationIds) -> Result<String> {
+        let stranger = self.shop.reserve(self.customer)?.header("authorization", "Bearer no.good.token");
+        ensure!(self.reserve.call(&ids.add(stranger)).await?.status == 401);
+        ensure!(self.reserve.call(&ids.add(walk_in(self.shop, self.staff)?)).await?.status == 201);
+        let reserved = self.reserve.call(&ids.add(self.shop.reserve(self.customer)?)).await?;
+        let reservation_id = id(&reserved, "reservation_id")?;
+        let payment = self.pay.call(&ids.add(start_payment(reservation_id, self.customer)?)).await?;
+        self.product.pay(&payment.body, "pm_card_visa").await?;
+        self.product.wait_for_status(reservation_id, "confirmed").await?;
+        let confirmed = confirm(reservation_id, "confirm", self.customer)?;
+        ensure!(self.confirm.call(&ids.add(confirmed)).await?.status == 200);
+        self.worker.address.invoke(&scheduled_event("run_jobs")?).await?;
+        let sweep = HttpCall::new("POST", "/cleanup_reservation_holds");
+        let sweep = sweep.header("authorization", &format!("Bearer {CRON_SECRET}"));
+        ensure!(self.sweep.call(&ids.add(sweep)).await?.status == 200);
+        let client_secret = payment.body.get("client_secret").and_then(Value::as_str);
+        Ok(client_secret.context("no client secret")?.to_owned())
+    }
+
+    fn output(&self) -> Result<String> {
+        [&self.reserve, &self.pay, &self.confirm, &self.webhook, &self.worker, &self.sweep]
+            .iter()
+            .map(|function| function.output())
+            .collect()
+    }
+}
+
+/// Plays, waits until Stripe has delivered everything, and reads what was written.
 async fn journey(log_level: &str) -> Result<Journey> {
-    let mut product = Product::start().await?;
-    product.settings.insert("RUST_LOG", log_level.to_owned());
-    let shop = product.open_shop(&Provider::default(), &Gear::of(2)).await?;
-    let (customer, staff) = (Uuid::new_v4(), Uuid::new_v4());
-    product.database.add_member(shop.provider_id, staff, "staff").await?;
-    let webhook = product.run_webhook().await?;
-    let [reserve, pay, confirm_reservation, worker, sweep] = [
-        product.run("reserve_gear").await?,
-        product.run("create_payment_intent").await?,
-        product.run("confirm_reservation").await?,
-        product.run("run_jobs").await?,
-        product.run("cleanup_reservation_holds").await?,
-    ];
+    let stage = Stage::open(log_level).await?;
     let mut ids = CorrelationIds::default();
-
-    let refused = reserve
-        .call(&ids.add(shop.reserve(customer)?.header("authorization", "Bearer no.good.token")))
-        .await?;
-    ensure!(refused.status == 401);
-    ensure!(reserve.call(&ids.add(walk_in(shop, staff)?)).await?.status == 201);
-    let reserved = reserve.call(&ids.add(shop.reserve(customer)?)).await?;
-    let reservation_id = id(&reserved, "reservation_id")?;
-    let payment = pay.call(&ids.add(start_payment(reservation_id, customer)?)).await?;
-    product.pay(&payment.body, "pm_card_visa").await?;
-    product.wait_for_status(reservation_id, "confirmed").await?;
-    let confirmed = confirm_reservation.call(&ids.add(confirm(reservation_id, "confirm", customer)?)).await?;
-    ensure!(confirmed.status == 200, "{confirmed:?}");
-    worker.address.invoke(&scheduled_event("run_jobs")?).await?;
-    let by_hand = HttpCall::new("POST", "/cleanup_reservation_holds")
-        .header("authorization", &format!("Bearer {CRON_SECRET}"));
-    ensure!(sweep.call(&ids.add(by_hand)).await?.status == 200);
-
-    let events = product.at_stripe("events").await?.len();
-    wait_until("every event is delivered", async || Ok(product.admin().deliveries().await?.len() == events))
-        .await?;
-    let functions = [webhook, reserve, pay, confirm_reservation, worker, sweep];
-    let output = functions.iter().map(|function| function.output()).collect::<Result<String>>()?;
-    let client_secret =
-        payment.body.get("client_secret").and_then(Value::as_str).context("no client secret")?;
-    let secrets = secrets(&product, customer, client_secret.to_owned())?;
+    let client_secret = stage.play(&mut ids).await?;
+    let events = stage.product.at_stripe("events").await?.len();
+    wait_until("every event is delivered", async || {
+        Ok(stage.product.admin().deliveries().await?.len() == events)
+    })
+    .await?;
+    let output = stage.output()?;
+    let secrets = secrets(&stage, client_secret)?;
+    let lines = output.lines().map(|line| serde_json::from_str(line).context(line.to_owned()));
     Ok(Journey {
         leaks: secrets.into_iter().filter(|secret| output.contains(secret)).collect(),
-        lines: output
-            .lines()
-            .map(|line| serde_json::from_str(line).context(line.to_owned()))
-            .collect::<Result<_>>()?,
+        lines: lines.collect::<Result<_>>()?,
         correlation_ids: ids.0,
         events,
     })
@@ -90,13 +123,13 @@ fn walk_in(shop: Shop, staff: Uuid) -> Result<HttpCall> {
 }
 
 /// Everything that a log must not hold.
-fn secrets(product: &Product, customer: Uuid, client_secret: String) -> Result<Vec<String>> {
-    let password = product.database.url()?;
+fn secrets(stage: &Stage, client_secret: String) -> Result<Vec<String>> {
+    let password = stage.product.database.url()?;
     let password = password.split([':', '@']).nth(2).context("no password in the URL")?.to_owned();
-    // The signature of a token changes with its second; the part before does not, for one user.
-    let token = Token::of(customer).encode()?;
+    // Tokens differ by the second in which they were made, but not in their header.
+    let token = Token::of(stage.customer).encode()?;
     let header = token.split('.').next().context("no token")?.to_owned();
-    let email = format!("{}@example.com", customer.simple());
+    let email = format!("{}@example.com", stage.customer.simple());
     let known = [
         NAME,
         EMAIL,
