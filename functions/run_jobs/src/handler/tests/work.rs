@@ -97,6 +97,19 @@ async fn a_job_whose_reason_is_gone_is_not_done() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_authorisation_that_came_late_and_was_taken_is_not_released() -> Result<()> {
+    let shop = Shop::open_manual().await?;
+    let (reservation_id, intent_id) = due_cancellation(&shop).await?;
+    shop.pay_with(&intent_id, "pm_card_visa").await?;
+    confirm(&shop, shop.customer_id, reservation_id).await?;
+    assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 0}));
+    assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "obsolete")]);
+    assert_eq!(shop.intents().await?, [(intent_id, "requires_capture".to_owned())]);
+    assert_eq!(shop.database.status(reservation_id).await?, "authorized");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_intent_that_was_paid_before_it_could_be_cancelled_counts_as_a_late_payment() -> Result<()> {
     let shop = Shop::open().await?;
     let (reservation_id, intent_id) = due_cancellation(&shop).await?;
