@@ -60,8 +60,8 @@ pub struct Config {
     pub environment: String,
     /// `FUNCTION_TIMEOUT_SECONDS`: the deadline where the event brings none.
     pub function_timeout: Duration,
-    /// `RUN_JOBS_BEAT_MS`: how long the worker pauses between two looks for work.
-    pub worker_pause: Duration,
+    /// `RUN_JOBS_BEAT_MS`: how often the worker looks for work, and says that it lives, in milliseconds.
+    pub beat_interval: Duration,
     /// The database.
     pub database: DatabaseConfig,
     /// How callers' tokens are verified, where they are.
@@ -155,7 +155,7 @@ impl Config {
         let config = Self {
             environment: reader.text_or("ENVIRONMENT", "local"),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
-            worker_pause: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
+            beat_interval: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
             database: database(&mut reader),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),

@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, SystemTime};
 
     use kitloop::config::{Config, Needs};
@@ -164,19 +166,41 @@ mod tests {
         assert!(started.elapsed() < Duration::from_millis(100), "paid the timeout again");
     }
 
-    #[tokio::test]
-    async fn an_answer_that_makes_no_sense_opens_the_guard() {
+    /// A guard on a table that gives every request this answer, and how many there were.
+    async fn guard_answered(status: &str, body: &str) -> (Guard, Arc<AtomicUsize>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let guard = guard_at(&format!("http://{}", listener.local_addr().unwrap()), "guard", None);
+        let headers = format!("content-length: {}\r\nconnection: close", body.len());
+        let answer = format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}");
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
         tokio::spawn(async move {
-            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
             while let Ok((mut socket, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::SeqCst);
                 let mut request = [0; 4096];
                 let _ = socket.read(&mut request).await;
-                let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n<ht>").await;
+                let _ = socket.write_all(answer.as_bytes()).await;
             }
         });
+        (guard, requests)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_makes_no_sense_opens_the_guard() {
+        let (guard, _) = guard_answered("200 OK", "<ht>").await;
         assert_open(&guard).await;
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_throttled_does_not_open_the_guard_for_the_others() {
+        let throttled =
+            r#"{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "x"}"#;
+        let (guard, requests) = guard_answered("400 Bad Request", throttled).await;
+        assert_open(&guard).await;
+        let before = requests.load(Ordering::SeqCst);
+        assert_open(&guard).await;
+        assert!(requests.load(Ordering::SeqCst) > before, "the table was left alone");
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ async fn confirm_reservation(app: &App, call: &Call) -> Result<Answer, Error> {
         reservation_id,
         action: action.and_then(ConfirmationAction::parse).unwrap_or(ConfirmationAction::Confirm),
         payment_intent_id: payment_intent_id.as_deref(),
-        worker: call.correlation_id(),
+        worker: call.invocation_id(),
         lease: jobs::LEASE,
     };
     let confirmed = confirm::confirm(&app.db, app.stripe()?, &request, call.deadline()).await?;

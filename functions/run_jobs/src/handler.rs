@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(crate) async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let deadline = deadline::of(Some(&event.context), app.config.function_timeout);
     let worker = &event.context.request_id;
-    Ok(json!(jobs::work(&app.db, app.stripe()?, worker, app.config.worker_pause, deadline).await?))
+    Ok(json!(jobs::work(&app.db, app.stripe()?, worker, app.config.beat_interval, deadline).await?))
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ impl Guard {
         match table.claim(&item, &owner, milliseconds(now), milliseconds(ends)).await {
             Ok(()) => Claim::Taken(Lease { operation, item, owner }),
             Err(table::Failure::Condition) => Claim::Held,
-            Err(table::Failure::Unavailable(error)) => {
-                self.opened(operation, &error);
+            Err(failure) => {
+                self.went_without(operation, &failure);
                 Claim::GuardDown
             }
         }
@@ -53,7 +53,7 @@ impl Guard {
         let Some(table) = self.table() else { return };
         match table.release(&lease.item, &lease.owner).await {
             Ok(()) | Err(table::Failure::Condition) => {}
-            Err(table::Failure::Unavailable(error)) => self.opened(lease.operation, &error),
+            Err(failure) => self.went_without(lease.operation, &failure),
         }
     }
 

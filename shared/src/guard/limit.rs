@@ -70,8 +70,8 @@ impl Guard {
         match table.count(&item, limit, ends.as_secs()).await {
             Ok(hits) => LimitVerdict::Allowed(window(hits)),
             Err(table::Failure::Condition) => LimitVerdict::Refused(window(limit)),
-            Err(table::Failure::Unavailable(error)) => {
-                self.opened(function, &error);
+            Err(failure) => {
+                self.went_without(function, &failure);
                 LimitVerdict::Unknown
             }
         }

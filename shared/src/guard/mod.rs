@@ -15,7 +15,7 @@ pub use self::limit::{KeyKind, LimitVerdict, Window};
 use tokio::time::Instant;
 
 use self::breaker::Breaker;
-use self::table::Table;
+use self::table::{Failure, Table};
 use crate::config::GuardConfig;
 use crate::network::Network;
 use crate::telemetry::metrics;
@@ -53,10 +53,13 @@ impl Guard {
         self.table.as_ref().filter(|_| self.breaker.is_closed(Instant::now()))
     }
 
-    /// Notes that the table failed `function`, which goes on without it.
-    fn opened(&self, function: &str, error: &str) {
-        self.breaker.open(Instant::now());
-        tracing::warn!(guarded = function, error, "guard.unavailable");
+    /// Notes that the table failed `function`, which goes on without it. Only one that does not answer is left alone
+    /// for a while: what it refuses one caller, it may grant the next.
+    fn went_without(&self, function: &str, failure: &Failure) {
+        if matches!(failure, Failure::Unavailable(_)) {
+            self.breaker.open(Instant::now());
+        }
+        tracing::warn!(guarded = function, error = %failure, "guard.unavailable");
         metrics::guard_open(function);
     }
 }

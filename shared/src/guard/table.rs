@@ -18,11 +18,16 @@ use crate::network::Network;
 const TTL_SLACK_SECONDS: u64 = 300;
 
 /// Why a statement had no effect.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// Its condition did not hold.
+    #[error("the condition did not hold")]
     Condition,
-    /// The table could not be asked.
+    /// The table answered that it would not, for example because this one key is asked for too often.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The table did not answer.
+    #[error("no answer: {0}")]
     Unavailable(String),
 }
 
@@ -128,11 +133,11 @@ where
     E: std::error::Error + 'static + ProvideErrorMetadata,
     R: std::fmt::Debug + 'static,
 {
-    let code = error.as_service_error().and_then(|error| error.code());
-    if code == Some("ConditionalCheckFailedException") {
-        Failure::Condition
-    } else {
-        Failure::Unavailable(DisplayErrorContext(error).to_string())
+    let text = || DisplayErrorContext(error).to_string();
+    match error.as_service_error() {
+        Some(answer) if answer.code() == Some("ConditionalCheckFailedException") => Failure::Condition,
+        Some(_) => Failure::Refused(text()),
+        None => Failure::Unavailable(text()),
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Call {
     headers: HeaderMap,
     body: Body,
     correlation_id: CorrelationId,
+    invocation_id: String,
     source_address: Option<String>,
     deadline: Instant,
     pub(crate) caller: Option<Caller>,
@@ -34,12 +35,15 @@ impl Call {
             Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
             _ => None,
         };
+        let invocation_id =
+            request.lambda_context_ref().map_or_else(String::new, |context| context.request_id.clone());
         let path = request.raw_http_path().to_owned();
         let (parts, body) = request.into_parts();
         let correlation = parts.headers.get(correlation::HEADER).and_then(|value| value.to_str().ok());
         Self {
             correlation_id: CorrelationId::from_header(correlation),
             method: parts.method,
+            invocation_id,
             path,
             headers: parts.headers,
             body,
@@ -65,6 +69,12 @@ impl Call {
     #[must_use]
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.as_str()
+    }
+
+    /// Lambda's id of this invocation, which nobody outside can choose; empty where the event brought no context.
+    #[must_use]
+    pub fn invocation_id(&self) -> &str {
+        &self.invocation_id
     }
 
     /// Who calls, at endpoints that require a caller.

@@ -221,3 +221,13 @@ async fn a_stripe_that_is_not_there_is_unavailable_until_it_is_back() -> anyhow:
     stripe.reachable(in_seconds(5)).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn probes_ask_stripe_once_in_a_while() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let stripe = client_of(&stand_in)?;
+    assert!(stripe.is_reachable(in_seconds(5)).await);
+    assert!(stripe.clone().is_reachable(in_seconds(5)).await);
+    assert_eq!(stand_in.admin().requests().await?.len(), 1);
+    Ok(())
+}
