@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::daemon::Daemon;
 use crate::local_stack::Options;
-use crate::net::port_or_free;
+use crate::net::{http_client, port_or_free};
 use crate::progress::Step;
 use crate::run::Run;
 use crate::servers::{Programs, Servers};
@@ -78,7 +78,7 @@ impl ColdStarts {
         daemon.ready_at(sandbox).await?;
         // The first event makes the sandbox; what the function answers to it does not matter here.
         let url = format!("http://127.0.0.1:{sandbox}/2015-03-31/functions/function/invocations");
-        let invocation = tokio::spawn(reqwest::Client::new().post(url).body("{}").send());
+        let invocation = tokio::spawn(http_client()?.post(url).body("{}").send());
         let reported = wait_for(
             "the report of the init phase",
             REPORT_DEADLINE,

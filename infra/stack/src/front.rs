@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::net::http_client;
+
 /// The largest body that API Gateway takes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
@@ -32,7 +34,7 @@ struct Routes {
 impl Front {
     /// Starts it with these function URLs by path.
     pub(crate) async fn start(targets: HashMap<String, String>, port: Option<u16>) -> Result<Self> {
-        let routes = Arc::new(Routes { client: reqwest::Client::new(), targets });
+        let routes = Arc::new(Routes { client: http_client()?, targets });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
             .await
             .context("cannot listen where the functions are to be reached")?;
@@ -112,7 +114,7 @@ mod tests {
     async fn requests_and_answers_pass_through_unchanged() {
         let front = front_of_an_echo().await;
         let url = format!("{}/echo?a=1&b=%20", front.url);
-        let request = reqwest::Client::new().put(url).header("idempotency-key", "k1").body("{ raw }");
+        let request = http_client().unwrap().put(url).header("idempotency-key", "k1").body("{ raw }");
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 418);
         assert_eq!(answer.headers()["x-correlation-id"], "c1");
@@ -122,6 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_path_that_no_route_has_is_not_found() {
         let front = front_of_an_echo().await;
-        assert_eq!(reqwest::get(format!("{}/echo/more", front.url)).await.unwrap().status(), 404);
+        let request = http_client().unwrap().get(format!("{}/echo/more", front.url));
+        assert_eq!(request.send().await.unwrap().status(), 404);
     }
 }

@@ -32,6 +32,7 @@ mod wait;
 
 pub use cold_starts::{Authorities, ColdStarts};
 pub use local_stack::{LocalStack, Options};
+pub use net::http_client;
 pub use postgres::{Endpoint, Frozen, Login, Postgres, PostgresPrograms};
 pub use progress::Step;
 pub use run::Run;

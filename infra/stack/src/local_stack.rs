@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::daemon::START_DEADLINE;
 use crate::front::Front;
 use crate::functions;
+use crate::net::http_client;
 use crate::processes::Processes;
 use crate::progress::Step;
 use crate::run::Run;
@@ -78,7 +79,8 @@ impl LocalStack {
         });
         let front = Front::start(routes.collect(), options.port).await?;
         let health = format!("{}/health", front.url);
-        let healthy = async || Ok(reqwest::get(&health).await?.error_for_status().map(drop)?);
+        let client = http_client()?;
+        let healthy = async || Ok(client.get(&health).send().await?.error_for_status().map(drop)?);
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;
         let functions =
             template.iter().map(|function| (function.name.clone(), runtime.function_url(&function.name)));
@@ -88,7 +90,7 @@ impl LocalStack {
         Ok(Self {
             file,
             functions: template,
-            schedules: Schedules::default(),
+            schedules: Schedules::new()?,
             _front: front,
             _processes: processes,
             runtime,
@@ -107,7 +109,7 @@ impl LocalStack {
     pub fn start_schedules_of(&mut self, is_wanted: impl Fn(&str) -> bool) {
         for function in self.functions.iter().filter(|function| is_wanted(&function.name)) {
             for interval in &function.schedules {
-                self.schedules.add(&self.runtime, &function.name, *interval);
+                self.schedules.add(&self.runtime, function, *interval);
             }
         }
     }

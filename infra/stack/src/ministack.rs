@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::daemon::Daemon;
-use crate::net::port_or_free;
+use crate::net::{http_client, port_or_free};
 use crate::run::Run;
 
 /// The region every local AWS client names.
@@ -60,7 +60,7 @@ impl Ministack {
     /// Calls an operation of DynamoDB's JSON protocol; the signature is not checked, its scope names the service.
     async fn dynamodb(&self, operation: &str, request: &Value) -> Result<()> {
         let scope = format!("test/20260101/{REGION}/dynamodb/aws4_request");
-        let response = reqwest::Client::new()
+        let response = http_client()?
             .post(&self.url)
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header(

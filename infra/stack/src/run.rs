@@ -152,6 +152,12 @@ mod tests {
         let folder = folder.unwrap();
         let child =
             Command::new("sleep").arg("600").env(MARKER, folder.path()).process_group(0).spawn().unwrap();
+        // The system shows a process's environment only a moment after it has been started.
+        let started = Instant::now();
+        while !is_ours(child.id() as i32, folder.path().to_str().unwrap()) {
+            assert!(started.elapsed() < Duration::from_secs(10), "the process shows no environment");
+            std::thread::yield_now();
+        }
         let list = format!("{}\n{owner}\n{}\n", folder.path().display(), child.id());
         fs::write(lists.path().join("1.pids"), list).unwrap();
         (lists, folder, child)

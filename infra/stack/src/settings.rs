@@ -6,6 +6,7 @@ use test_support::ISSUER;
 
 use crate::local_stack::Options;
 use crate::ministack::{GUARD_TABLE, REGION};
+use crate::net::LOOPBACK_HOSTS;
 use crate::secret::random_secret;
 use crate::servers::{DATABASE, Servers};
 use crate::stripe::Stripe;
@@ -70,5 +71,13 @@ pub(crate) fn settings(
             ["RATE_LIMIT_PER_CALLER", "RATE_LIMIT_PER_ADDRESS"].map(|name| (name, NO_RATE_LIMIT.to_owned())),
         );
     }
+    settings.extend(proxy());
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The developer's proxy, if there is one, for Stripe itself; everything else is on this machine.
+fn proxy() -> impl Iterator<Item = (&'static str, String)> {
+    let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| std::env::var(name).ok());
+    let proxy = proxy.into_iter().map(|proxy| ("HTTPS_PROXY", proxy));
+    proxy.chain([("NO_PROXY", LOOPBACK_HOSTS.to_owned())])
 }

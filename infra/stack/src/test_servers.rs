@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::ministack::{GUARD_TABLE, Ministack};
+use crate::net::LOOPBACK_HOSTS;
 use crate::pgbouncer::PgBouncer;
 use crate::postgres::Postgres;
 use crate::progress::Step;
@@ -52,6 +53,9 @@ impl TestServers {
             ("SSL_CERT_FILE", endpoint.authority.display().to_string()),
             ("KITLOOP_TEST_DYNAMODB_URL", self.ministack.url.clone()),
             ("KITLOOP_TEST_GUARD_TABLE", GUARD_TABLE.to_owned()),
+            // What is under test obeys a proxy, as it should; the servers of the tests are not behind one.
+            ("NO_PROXY", LOOPBACK_HOSTS.to_owned()),
+            ("no_proxy", LOOPBACK_HOSTS.to_owned()),
         ]
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-use stack::{Gear, StackFile, StackUser};
+use stack::{Gear, StackFile, StackUser, http_client};
 use stripe_stand_in::Admin;
 
 use super::story::{Story, decision};
@@ -84,7 +84,7 @@ impl Scene {
             database: PgConnection::connect(&file.admin_database_url).await.context("no database")?,
             bookings: Vec::new(),
             first_window: None,
-            http: reqwest::Client::new(),
+            http: http_client()?,
             stripe: Admin::new(&file.stripe_api_base),
             windows: 0,
             keys: 0,
