@@ -26,6 +26,11 @@ const UNSAFE_CALLS: &[&str] = &[
     ".copy_out(",
 ];
 
+/// What belongs to a session, which a transaction pooler does not keep: start-up options, and statements that set
+/// something or hold a transaction open.
+const SESSION_STATE: &[&str] =
+    &[".options(", "\"set ", "\"begin", "\"start transaction", "\"prepare ", "\"listen "];
+
 pub(super) fn check() -> super::Findings {
     let root = paths::root();
     let mut findings = Vec::new();
@@ -39,12 +44,25 @@ pub(super) fn check() -> super::Findings {
 }
 
 fn unsafe_calls(file: &SourceFile) -> Vec<String> {
-    find(file, UNSAFE_CALLS, "is not safe behind a transaction pooler; use query_typed or execute_typed")
+    let mut findings =
+        find(file, UNSAFE_CALLS, "is not safe behind a transaction pooler; use query_typed or execute_typed");
+    let lower_case = SourceFile { path: file.path.clone(), text: file.text.to_lowercase() };
+    findings.extend(find(&lower_case, SESSION_STATE, "does not outlast its transaction behind a pooler"));
+    findings
 }
+
+/// How code names the driver; between quotes it is the name of a log's target.
+const DRIVER: &[&str] = &[
+    "use tokio_postgres;",
+    " tokio_postgres::",
+    "(tokio_postgres::",
+    "<tokio_postgres::",
+    "&tokio_postgres::",
+];
 
 /// Only `shared/src/db` speaks to PostgreSQL, so only there such calls need to be looked for.
 fn strays(file: &SourceFile) -> Vec<String> {
-    find(file, &["tokio_postgres::", "tokio_postgres "], "belongs to shared/src/db alone")
+    find(file, DRIVER, "belongs to shared/src/db alone")
 }
 
 fn find(file: &SourceFile, needles: &[&str], complaint: &str) -> Vec<String> {
@@ -71,6 +89,25 @@ mod tests {
         let findings = unsafe_calls(&file("fn f() {\n    client.query(sql, &[])\n}"));
         assert_eq!(findings.len(), 1);
         assert!(findings[0].starts_with("shared/src/db/holds.rs:2: .query("), "{}", findings[0]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_session_is_found() {
+        for line in ["config.options(\"-c x=1\")", "rows(\"SET lock_timeout = 1\")", "rows(\"begin\")"] {
+            assert_eq!(unsafe_calls(&file(line)).len(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_driver_is_found_but_not_its_name_in_a_filter_of_logs() {
+        assert_eq!(strays(&file("fn f(row: &tokio_postgres::Row) {}")).len(), 1);
+        assert_eq!(strays(&file("use tokio_postgres::Client;")).len(), 1);
+        assert_eq!(strays(&file("info!(target: \"tokio_postgres::query\")")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn our_own_code_has_none_of_these() {
+        assert_eq!(check(), Ok(()));
     }
 
     #[test]

@@ -151,6 +151,28 @@ async fn a_job_whose_reason_is_gone_is_dropped() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_job_that_is_wanted_again_while_it_is_dropped_is_not_lost() -> Result<()> {
+    let shop = Shop::open().await?;
+    let late = shop.hold().await?;
+    shop.start_payment(&late, "pi_1").await?;
+    shop.database.lapse(late.id.0).await?;
+    db::expire_holds(&shop.db, 10).await?;
+    shop.hold().await?;
+    // A worker has looked at the job, and is about to find that there is no reason for it.
+    shop.database.admin.batch_execute("begin; select from public.jobs for update").await?;
+    let fact = Fact::PaymentIntent(shop.intent(&late, "pi_1", PaymentStatus::RequiresCapture));
+    let dropping = async {
+        shop.until_somebody_waits().await?;
+        shop.database.admin.batch_execute("update public.jobs set status = 'obsolete'; commit").await?;
+        anyhow::Ok(())
+    };
+    let (decision, ()) = tokio::try_join!(shop.hear(&fact), dropping)?;
+    assert_eq!(decision, Decision::CancelledConflict);
+    assert_eq!(shop.jobs().await?, ["cancel_payment_intent obsolete", "cancel_payment_intent queued"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_refund_that_somebody_made_by_hand_is_not_made_again() -> Result<()> {
     let shop = Shop::open().await?;
     let late = refund_due(&shop).await?;

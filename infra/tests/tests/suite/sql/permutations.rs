@@ -44,7 +44,6 @@ const CARD_PAYMENT: Life = Life {
     is_too_late: false,
     events: &[
         Said::Intent(RequiresPaymentMethod),
-        Said::Intent(Processing),
         Said::Intent(Succeeded),
         Said::ChargeSucceeded,
         Said::Refund("pending"),
