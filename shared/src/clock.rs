@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 /// What time it is. What stock, state or money depend on is decided by the database's clock instead.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -31,6 +31,7 @@ impl Network {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one client")]
 fn build() -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)

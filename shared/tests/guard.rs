@@ -7,6 +7,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, SystemTime};
 
+    use kitloop::clock;
     use kitloop::config::{Config, Needs};
     use kitloop::error::{Code, Error};
     use kitloop::guard::{Claim, Guard, KeyKind, LimitVerdict};
@@ -49,7 +50,7 @@ mod tests {
 
     /// In the middle of a minute, so that no window ends during a test.
     fn mid_window() -> SystemTime {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemTime::from(clock::now()).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         SystemTime::UNIX_EPOCH + Duration::from_secs(now - now % 60 + 30)
     }
 
@@ -140,7 +141,7 @@ mod tests {
 
     async fn assert_open(guard: &Guard) {
         let started = Instant::now();
-        let verdict = guard.limit("f", KeyKind::Caller, "user:1", 1, SystemTime::now()).await;
+        let verdict = guard.limit("f", KeyKind::Caller, "user:1", 1, clock::now().into()).await;
         assert_eq!(verdict, LimitVerdict::Unknown);
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     }

@@ -18,7 +18,9 @@ mod tests {
 
     async fn put_parameter(name: &str, value: &str) {
         let credential = "Credential=test/20260101/eu-central-1/ssm/aws4_request";
-        let response = reqwest::Client::new()
+        let response = Network::default()
+            .client()
+            .unwrap()
             .post(endpoint())
             .header("x-amz-target", "AmazonSSM.PutParameter")
             .header("content-type", "application/x-amz-json-1.1")

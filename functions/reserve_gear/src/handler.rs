@@ -2,6 +2,7 @@
 
 use kitloop::app::reserve;
 use kitloop::boot::App;
+use kitloop::clock;
 use kitloop::db::ReserveRequest;
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
@@ -29,7 +30,7 @@ async fn reserve_gear(app: &App, call: &Call) -> Result<Answer, Error> {
     let mut fields = call.json()?;
     let request_hash = fields.hash();
     let idempotency_key = fields.idempotency_key();
-    let booking = read_booking(&mut fields, jiff::Timestamp::now());
+    let booking = read_booking(&mut fields, clock::now());
     let (idempotency_key, booking) = fields.finish(|| Some((idempotency_key?, booking?)))?;
 
     let request = ReserveRequest {

@@ -2,7 +2,7 @@
 
 use stripe_stand_in::StandIn;
 
-use crate::support::Api;
+use crate::support::{Api, http_client};
 
 /// Parameters as they are sent.
 type Form<'a> = &'a [(&'a str, &'a str)];
@@ -14,7 +14,7 @@ async fn only_test_keys_are_taken() -> anyhow::Result<()> {
         let refused = Api::with_key(&stand_in, key).get("/v1/payment_intents").await?;
         assert_eq!((refused.status, refused.text("/error/type")), (401, "invalid_request_error"), "{key}");
     }
-    let http = reqwest::Client::new();
+    let http = http_client();
     let url = format!("{}/v1/payment_intents", stand_in.base_url());
     assert_eq!(http.get(&url).basic_auth("sk_test_x", Some("")).send().await?.status().as_u16(), 200);
     assert_eq!(http.get(&url).send().await?.status().as_u16(), 401);
@@ -119,7 +119,7 @@ async fn only_forms_are_taken() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let url = format!("{}/v1/payment_intents", stand_in.base_url());
     let json = serde_json::json!({"amount": 1500, "currency": "czk"});
-    let refused = reqwest::Client::new().post(&url).bearer_auth("sk_test_x").json(&json).send().await?;
+    let refused = http_client().post(&url).bearer_auth("sk_test_x").json(&json).send().await?;
     assert_eq!(refused.status().as_u16(), 400);
     Ok(())
 }

@@ -61,11 +61,7 @@ impl Api {
     }
 
     pub(crate) fn with_key(stand_in: &StandIn, api_key: &str) -> Self {
-        Self {
-            base_url: stand_in.base_url().to_owned(),
-            api_key: api_key.to_owned(),
-            http: reqwest::Client::new(),
-        }
+        Self { base_url: stand_in.base_url().to_owned(), api_key: api_key.to_owned(), http: http_client() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Reply> {
@@ -102,6 +98,11 @@ impl Api {
         form.extend_from_slice(more);
         self.intent(&form).await
     }
+}
+
+/// A client that no proxy of the machine's gets in the way of.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
 async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<Reply> {
