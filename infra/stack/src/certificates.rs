@@ -1,13 +1,13 @@
 //! A certificate authority of the run's own, and the certificate its servers show.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use uuid::Uuid;
 
+use crate::private_file::write_private;
 use crate::system_user::SystemUser;
 
 /// PEM files of the authority and of the one certificate it issued, for `localhost` and 127.0.0.1.
@@ -41,9 +41,7 @@ impl Certificates {
         };
         fs::write(&files.authority, authority_pem)?;
         fs::write(&files.certificate, leaf_pem)?;
-        fs::write(&files.key, "")?;
-        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600))?;
-        fs::write(&files.key, key.serialize_pem())?;
+        write_private(&files.key, &key.serialize_pem())?;
         user.own(&files.key)?;
         Ok(files)
     }

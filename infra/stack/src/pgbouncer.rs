@@ -10,6 +10,7 @@ use crate::command::{on_path, run_to_end};
 use crate::daemon::Daemon;
 use crate::net::port_or_free;
 use crate::postgres::{Endpoint, Postgres};
+use crate::private_file::write_private;
 use crate::run::Run;
 use crate::system_user::SystemUser;
 
@@ -39,7 +40,7 @@ impl PgBouncer {
         user.own(&folder)?;
         let port = port_or_free(port)?;
         let users = folder.join("users.txt");
-        fs::write(&users, user_list(postgres))?;
+        write_private(&users, &user_list(postgres))?;
         user.own(&users)?;
         let settings = folder.join("pgbouncer.ini");
         fs::write(

@@ -1,11 +1,8 @@
 //! `target/local/stack.json`: what a person or a program needs to use the running stack.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::json;
@@ -13,6 +10,7 @@ use test_support::Token;
 use uuid::Uuid;
 
 use crate::paths;
+use crate::private_file::PrivateFile;
 use crate::seed::{Gear, Seed, Users};
 use crate::servers::{DATABASE, Servers};
 use crate::settings::Secrets;
@@ -128,27 +126,7 @@ impl StackFile {
     }
 
     /// Writes it for its owner's eyes; it is there as long as the value that is returned.
-    pub fn write(&self) -> Result<WrittenStackFile> {
-        let path = paths::local().join("stack.json");
-        let text = serde_json::to_string_pretty(self)?;
-        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok(WrittenStackFile { path, text })
-    }
-}
-
-/// The stack.json of a running stack.
-pub struct WrittenStackFile {
-    /// Where it is.
-    pub path: PathBuf,
-    text: String,
-}
-
-impl Drop for WrittenStackFile {
-    fn drop(&mut self) {
-        // Another stack may have written its own over it.
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
-            let _ = fs::remove_file(&self.path);
-        }
+    pub fn write(&self) -> Result<PrivateFile> {
+        PrivateFile::write(paths::local().join("stack.json"), serde_json::to_string_pretty(self)?)
     }
 }

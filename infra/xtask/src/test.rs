@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use stack::tools::{self, CargoTool};
-use stack::{Run, TestServers, functions, paths};
+use stack::{PrivateFile, Run, TestServers, functions, paths};
 use tokio::process::Command;
 
 use crate::cli::TestArguments;
@@ -47,9 +47,8 @@ async fn keep_servers() -> Result<ExitCode> {
     let servers = TestServers::start(&run).await?;
     let lines: Vec<String> =
         servers.environment().iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
-    let file = paths::local().join("test.env");
-    std::fs::write(&file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))?;
-    println!("addresses are in {}; Ctrl-C stops the servers", file.display());
+    let file = PrivateFile::write(paths::local().join("test.env"), lines.concat())?;
+    println!("addresses are in {}; Ctrl-C stops the servers", file.path.display());
     std::future::pending().await
 }
 

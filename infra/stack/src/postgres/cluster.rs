@@ -13,6 +13,7 @@ use crate::command::run_to_end;
 use crate::daemon::Daemon;
 use crate::migrations;
 use crate::net::port_or_free;
+use crate::private_file::write_private;
 use crate::run::Run;
 use crate::secret::random_secret;
 use crate::system_user::SystemUser;
@@ -130,7 +131,7 @@ async fn initialise(
     let data = run.subfolder("data")?;
     user.own(&data)?;
     let password_file = run.folder().join("admin_password");
-    fs::write(&password_file, &admin.password)?;
+    write_private(&password_file, &admin.password)?;
     user.own(&password_file)?;
     let mut command = user.command(programs.program("initdb"));
     command
