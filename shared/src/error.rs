@@ -26,6 +26,9 @@ pub enum Error {
     /// The keys that tokens are verified with could not be fetched. Worth another try.
     #[error("token keys unavailable: {0}")]
     TokenKeysUnavailable(String),
+    /// The invocation is about to end, and whatever the use case waits for has not come. Worth another try.
+    #[error("out of time")]
+    OutOfTime,
     /// Anything else that should be impossible.
     #[error("internal: {0}")]
     Internal(String),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::rate_limit::{self, RateLimit};
@@ -15,6 +15,9 @@ use crate::http::cors::{self, OriginVerdict};
 use crate::http::response::{self, Problem};
 use crate::http::{Answer, Call, Headers, Origins, cron};
 use crate::telemetry::metrics;
+
+/// What is kept of an invocation for its answer.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
 
 /// What an endpoint asks of a request before its use case sees it.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +66,7 @@ pub async fn answer(
         let mut headers = Headers::new();
         let outcome = match admit(app, endpoint, &mut call, &mut headers).await {
             Ok(Admission::Answered(answer)) => Ok(answer),
-            Ok(Admission::Admitted) => use_case(app, &call).await,
+            Ok(Admission::Admitted) => in_time(call.deadline(), use_case(app, &call)).await,
             Err(error) => Err(error),
         };
         let outcome = conclude(endpoint, outcome, started.elapsed());
@@ -71,6 +74,16 @@ pub async fn answer(
     }
     .instrument(span)
     .await
+}
+
+/// The outcome of `work`, or that the time is up. Without this, the platform would answer, with a document that no page
+/// may read. Cut off anywhere, a use case can be repeated: what it claimed lapses.
+async fn in_time(
+    deadline: Instant,
+    work: impl Future<Output = Result<Answer, Error>>,
+) -> Result<Answer, Error> {
+    let limit = deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(deadline);
+    timeout_at(limit, work).await.unwrap_or(Err(Error::OutOfTime))
 }
 
 enum Admission {

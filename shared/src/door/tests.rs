@@ -1,5 +1,7 @@
 //! The steps before a use case, run over events as the HTTP API sends them.
 
+use std::time::{Duration, Instant};
+
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 
@@ -221,6 +223,20 @@ async fn a_refusal_is_not_an_error_in_the_log() {
     let response = answer(&app(), &endpoint, request("POST", &[], ""), refusing).await;
     assert_eq!(response.status(), 410);
     assert!(recorder.lines().iter().all(|line| line["level"] != "ERROR"));
+}
+
+#[tokio::test]
+async fn a_use_case_that_hangs_is_answered_before_the_invocation_ends() {
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    let mut app = app();
+    app.config.function_timeout = Duration::from_millis(600);
+    let started = Instant::now();
+    let hanging = async |_: &App, _: &Call| std::future::pending().await;
+    let response = answer(&app, &endpoint, request("POST", &[], ""), hanging).await;
+    assert!(started.elapsed() < app.config.function_timeout, "{:?}", started.elapsed());
+    assert_eq!(response.status(), 503);
+    assert_eq!(body(&response)["error"], "out_of_time");
+    assert!(response.headers().contains_key("retry-after"));
 }
 
 #[test]

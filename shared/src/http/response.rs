@@ -63,6 +63,7 @@ impl Problem {
             Error::DatabaseUnavailable(_) => Self::ours(503, "database_unavailable", away),
             Error::StripeUnavailable(_) => Self::ours(503, "stripe_unavailable", away),
             Error::TokenKeysUnavailable(_) => Self::ours(503, "token_keys_unavailable", away),
+            Error::OutOfTime => Self::ours(503, "out_of_time", away),
             Error::StripeRefused(_) => Self::ours(502, "stripe_refused", None),
             Error::Database(_) | Error::Internal(_) => Self::ours(500, "internal_error", None),
         }
@@ -218,6 +219,7 @@ mod tests {
             (Error::DatabaseUnavailable(cause()), 503, "database_unavailable"),
             (Error::StripeUnavailable(cause()), 503, "stripe_unavailable"),
             (Error::TokenKeysUnavailable(cause()), 503, "token_keys_unavailable"),
+            (Error::OutOfTime, 503, "out_of_time"),
             (Error::StripeRefused(cause()), 502, "stripe_refused"),
             (Error::Database(cause()), 500, "internal_error"),
             (Error::Internal(cause()), 500, "internal_error"),
