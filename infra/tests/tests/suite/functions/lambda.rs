@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::Value;
-use stack::{Run, Runtime, paths, tools};
+use stack::{Run, Runtime, http_client, paths, tools};
 use test_support::{HttpCall, Reply, wait_until};
-
-/// Longer than any function may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a function finds in its environment.
 pub(crate) type Settings = BTreeMap<&'static str, String>;
@@ -54,9 +50,8 @@ impl Lambda {
 
     /// Where a function is called, whether or not anything runs there.
     fn address(&self, name: &str) -> Result<Address> {
-        let client = reqwest::Client::builder().no_proxy().timeout(CALL_TIMEOUT).build()?;
         let url = self.runtime.function_url(name).trim_end_matches('/').to_owned();
-        Ok(Address { client, url, invocation_url: self.runtime.invocation_url(name) })
+        Ok(Address { client: http_client()?, url, invocation_url: self.runtime.invocation_url(name) })
     }
 
     fn spawn(&self, name: &str, settings: &Settings) -> Result<Process> {

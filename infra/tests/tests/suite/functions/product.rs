@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use stack::http_client;
 use stripe_stand_in::{Admin, LoggedRequest, StandIn};
 use test_support::{
     Gear, HttpCall, Provider, Reply, TestDatabase, WEBHOOK_SECRET, in_days, settings, wait_until,
@@ -71,8 +72,7 @@ impl Product {
             ("client_secret", member("client_secret")?),
             ("payment_method", card),
         ];
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let answer = client.post(url).form(&form).send().await?;
+        let answer = http_client()?.post(url).form(&form).send().await?;
         ensure!(answer.status().is_success(), "Stripe said {}", answer.text().await?);
         Ok(answer.json().await?)
     }
@@ -80,8 +80,7 @@ impl Product {
     /// What Stripe lists under a path, such as `payment_intents`.
     pub(crate) async fn at_stripe(&self, path: &str) -> Result<Vec<Value>> {
         let url = format!("{}/v1/{path}", self.stripe.base_url());
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let page: Value = client.get(url).bearer_auth("sk_test_look").send().await?.json().await?;
+        let page: Value = http_client()?.get(url).bearer_auth("sk_test_look").send().await?.json().await?;
         Ok(page.get("data").and_then(Value::as_array).context("not a list")?.clone())
     }
 
