@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::daemon::Daemon;
-use crate::local_stack::Options;
 use crate::net::{http_client, port_or_free};
+use crate::options::Options;
 use crate::progress::Step;
 use crate::run::Run;
+use crate::seed::seeded_database;
 use crate::servers::{Programs, Servers};
 use crate::settings::{Secrets, settings};
 use crate::stripe::Stripe;
@@ -50,7 +51,7 @@ impl ColdStarts {
         let step = Step::begin("Starting what functions connect to");
         let run = Run::start()?;
         let options = Options { rate_limits: true, ..Options::default() };
-        let (servers, _seed) = Servers::start(&run, &installed, &options).await?;
+        let (servers, _seed) = Servers::start(&run, &installed, &options, seeded_database).await?;
         // No function calls Stripe before its first request, so nobody receives webhooks here.
         let stripe = Stripe::stand_in(None, "http://127.0.0.1:9/").await?;
         let settings = settings(&options, &servers, &stripe, &Secrets::random());

@@ -10,6 +10,7 @@ mod local_stack;
 pub mod migrations;
 mod ministack;
 mod net;
+mod options;
 pub mod paths;
 mod pgbouncer;
 mod postgres;
@@ -32,8 +33,9 @@ pub mod tools;
 mod wait;
 
 pub use cold_starts::{Authorities, ColdStarts};
-pub use local_stack::{LocalStack, Options};
+pub use local_stack::LocalStack;
 pub use net::http_client;
+pub use options::Options;
 pub use postgres::{Endpoint, Frozen, Login, Postgres, PostgresPrograms};
 pub use private_file::PrivateFile;
 pub use progress::Step;

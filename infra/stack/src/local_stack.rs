@@ -6,42 +6,19 @@ use crate::daemon::START_DEADLINE;
 use crate::front::Front;
 use crate::functions;
 use crate::net::http_client;
+use crate::options::Options;
 use crate::processes::Processes;
 use crate::progress::Step;
 use crate::run::Run;
 use crate::runtime::Runtime;
 use crate::schedules::Schedules;
+use crate::seed::seeded_database;
 use crate::servers::{Programs, Servers};
 use crate::settings::{Secrets, settings};
 use crate::stack_file::StackFile;
 use crate::stripe::Stripe;
 use crate::template::{self, TemplateFunction};
 use crate::wait::wait_for;
-
-/// How to start the stack. Ports that are not given are free ones.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The front.
-    pub port: Option<u16>,
-    /// PostgreSQL.
-    pub database_port: Option<u16>,
-    /// PgBouncer.
-    pub pooler_port: Option<u16>,
-    /// The Lambda runtime API and function URLs.
-    pub functions_port: Option<u16>,
-    /// DynamoDB.
-    pub aws_port: Option<u16>,
-    /// The Stripe stand-in.
-    pub stripe_port: Option<u16>,
-    /// How many processes of each function.
-    pub processes: usize,
-    /// Whether callers are limited as in production.
-    pub rate_limits: bool,
-    /// Whether the functions reach the database through PgBouncer.
-    pub through_pooler: bool,
-    /// Whether Stripe itself is left alone even if the developer's key is set.
-    pub stand_in_only: bool,
-}
 
 /// A running stack; it stops when this is dropped, the callers before what they call.
 pub struct LocalStack {
@@ -66,7 +43,7 @@ impl LocalStack {
         let run = Run::start()?;
         let template = template::functions()?;
         let ((servers, seed), runtime) = tokio::try_join!(
-            Servers::start(&run, &programs, options),
+            Servers::start(&run, &programs, options, seeded_database),
             Runtime::start(&run, &programs.emulators.cargo_lambda, options.functions_port),
         )?;
         let stripe = Stripe::start(options, &runtime.function_url("stripe_webhook")).await?;

@@ -1,19 +1,15 @@
-//! What the functions use: a migrated and seeded database, a pooler, DynamoDB.
+//! What the functions and their tests use: PostgreSQL, a pooler in front of it, DynamoDB.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::local_stack::Options;
 use crate::ministack::Ministack;
+use crate::options::Options;
 use crate::pgbouncer::PgBouncer;
 use crate::postgres::{Postgres, PostgresPrograms};
 use crate::run::Run;
-use crate::seed::{Seed, seed};
 use crate::tools::{self, Emulators};
-
-/// The database of the stack.
-pub(crate) const DATABASE: &str = "kitloop";
 
 /// The programs of the servers, and of the Lambda runtime API.
 pub(crate) struct Programs {
@@ -42,15 +38,18 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts them and fills the database.
-    pub(crate) async fn start(run: &Run, programs: &Programs, options: &Options) -> Result<(Self, Seed)> {
+    /// Starts them; `prepare` makes the databases before anybody else connects.
+    pub(crate) async fn start<T>(
+        run: &Run,
+        programs: &Programs,
+        options: &Options,
+        prepare: impl AsyncFnOnce(&Postgres) -> Result<T>,
+    ) -> Result<(Self, T)> {
         let database = async {
             let postgres = Postgres::start(run, &programs.postgres, options.database_port).await?;
-            postgres.create_database(DATABASE).await?;
-            postgres.migrate(DATABASE).await?;
-            let seed = seed(&postgres, DATABASE).await?;
+            let prepared = prepare(&postgres).await?;
             let pooler = PgBouncer::start(run, &programs.pgbouncer, &postgres, options.pooler_port).await?;
-            anyhow::Ok((postgres, pooler, seed))
+            anyhow::Ok((postgres, pooler, prepared))
         };
         let guard = async {
             match &programs.emulators.ministack {
@@ -58,7 +57,7 @@ impl Servers {
                 None => Ok(None),
             }
         };
-        let ((postgres, pooler, seed), ministack) = tokio::try_join!(database, guard)?;
-        Ok((Self { ministack, pooler, postgres }, seed))
+        let ((postgres, pooler, prepared), ministack) = tokio::try_join!(database, guard)?;
+        Ok((Self { ministack, pooler, postgres }, prepared))
     }
 }

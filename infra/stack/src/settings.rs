@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use test_support::ISSUER;
 
-use crate::local_stack::Options;
 use crate::ministack::{GUARD_TABLE, REGION};
 use crate::net::LOOPBACK_HOSTS;
+use crate::options::Options;
 use crate::secret::random_secret;
-use crate::servers::{DATABASE, Servers};
+use crate::seed::DATABASE;
+use crate::servers::Servers;
 use crate::stripe::Stripe;
 
 /// A page of a frontend under development may call the functions.

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::paths;
 use crate::private_file::PrivateFile;
-use crate::seed::{Gear, Seed, Users};
-use crate::servers::{DATABASE, Servers};
+use crate::seed::{DATABASE, Gear, Seed, Users};
+use crate::servers::Servers;
 use crate::settings::Secrets;
 use crate::stripe::Stripe;
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use stripe_stand_in::StandIn;
 
-use crate::local_stack::Options;
+use crate::options::Options;
 use crate::secret::random_secret;
 
 /// What the functions take for Stripe.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use stack::Options;
 
 /// Builds, runs, tests and checks Kitloop.
 #[derive(Parser)]
@@ -17,7 +18,7 @@ pub(crate) enum Command {
     /// Start the product and play its main job through, from hold to paid and everything that comes between
     Demo,
     /// Keep the whole product running here, with seeded data and its schedules firing
-    Up(StackArguments),
+    Up(Options),
     /// Run all tests against real servers, started for the run
     Test(TestArguments),
     /// Look for everything that can be found without running the product
@@ -31,55 +32,6 @@ pub(crate) enum Command {
     Migrate(MigrateArguments),
     /// Build the functions for deployment; print how large they are and how long they take to start
     Measure(MeasureArguments),
-}
-
-/// Ports that are not given are free ones.
-#[derive(Args)]
-pub(crate) struct StackArguments {
-    /// Port of the address in front of the functions
-    #[arg(long)]
-    pub(crate) port: Option<u16>,
-    /// Port of PostgreSQL
-    #[arg(long)]
-    pub(crate) database_port: Option<u16>,
-    /// Port of PgBouncer
-    #[arg(long)]
-    pub(crate) pooler_port: Option<u16>,
-    /// Port of the Lambda runtime API and the function URLs
-    #[arg(long)]
-    pub(crate) functions_port: Option<u16>,
-    /// Port of DynamoDB
-    #[arg(long)]
-    pub(crate) aws_port: Option<u16>,
-    /// Port of the Stripe stand-in
-    #[arg(long)]
-    pub(crate) stripe_port: Option<u16>,
-    /// Processes of each function
-    #[arg(long, default_value_t = 2)]
-    pub(crate) processes: usize,
-    /// Limit callers as in production
-    #[arg(long)]
-    pub(crate) rate_limits: bool,
-    /// Let the functions reach the database through PgBouncer
-    #[arg(long)]
-    pub(crate) through_pooler: bool,
-}
-
-impl From<StackArguments> for stack::Options {
-    fn from(arguments: StackArguments) -> Self {
-        Self {
-            port: arguments.port,
-            database_port: arguments.database_port,
-            pooler_port: arguments.pooler_port,
-            functions_port: arguments.functions_port,
-            aws_port: arguments.aws_port,
-            stripe_port: arguments.stripe_port,
-            processes: arguments.processes,
-            rate_limits: arguments.rate_limits,
-            through_pooler: arguments.through_pooler,
-            stand_in_only: false,
-        }
-    }
 }
 
 #[derive(Args)]

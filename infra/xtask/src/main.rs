@@ -44,7 +44,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo => demo::run().await,
         Command::Check => check::run().await,
-        Command::Up(arguments) => up::run(arguments).await,
+        Command::Up(options) => up::run(&options).await,
         Command::Env { action } => Ok(env::run(&action).await),
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Measure(arguments) => measure::run(&arguments).await.map(|()| ExitCode::SUCCESS),

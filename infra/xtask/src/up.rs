@@ -3,12 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use stack::{LocalStack, StackFile};
+use stack::{LocalStack, Options, StackFile};
 
-use crate::cli::StackArguments;
-
-pub(crate) async fn run(arguments: StackArguments) -> Result<ExitCode> {
-    let mut stack = LocalStack::start(&arguments.into()).await?;
+pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
+    let mut stack = LocalStack::start(options).await?;
     stack.start_schedules();
     let file = stack.file.write()?;
     let StackFile { base_url, stripe_api_base, .. } = &stack.file;

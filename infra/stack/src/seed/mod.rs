@@ -59,9 +59,14 @@ pub(crate) struct Seed {
 
 const CURRENCY: &str = "CZK";
 
-/// Fills an empty, migrated database.
-pub(crate) async fn seed(postgres: &Postgres, database: &str) -> Result<Seed> {
-    let mut connection = postgres.endpoint.connect(&postgres.owner, database).await?;
+/// The database of the stack.
+pub(crate) const DATABASE: &str = "kitloop";
+
+/// Makes the database, migrates and fills it.
+pub(crate) async fn seeded_database(postgres: &Postgres) -> Result<Seed> {
+    postgres.create_database(DATABASE).await?;
+    postgres.migrate(DATABASE).await?;
+    let mut connection = postgres.endpoint.connect(&postgres.owner, DATABASE).await?;
     let mut transaction = connection.begin().await?;
     let users = Users {
         customer: Uuid::new_v4(),
