@@ -61,14 +61,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_with_its_run_unless_it_is_anothers_by_now() {
+    fn a_file_goes_with_its_run_unless_another_wrote_over_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stack.json");
         let mine = PrivateFile::write(path.clone(), "mine".to_owned()).unwrap();
-        let anothers = PrivateFile::write(path.clone(), "another's".to_owned()).unwrap();
+        let other = PrivateFile::write(path.clone(), "other".to_owned()).unwrap();
         drop(mine);
         assert!(path.exists());
-        drop(anothers);
+        drop(other);
         assert!(!path.exists());
     }
 }
