@@ -5,15 +5,16 @@ use stack::paths;
 use super::sources::{SourceFile, conclude, files, without_comments};
 
 /// What the modules above it may use: the vocabulary, and plumbing that decides nothing.
-const FOUNDATION: &[&str] = &["domain", "error", "config", "telemetry", "digest", "network"];
+const FOUNDATION: &[&str] = &["domain", "error", "config", "telemetry", "clock", "digest", "network"];
 
 /// What a module may use beside itself; `None` for anything.
 fn allowed(module: &str) -> Option<Vec<&'static str>> {
     let with = |more: &[&'static str]| Some([FOUNDATION, more].concat());
     match module {
-        "domain" | "telemetry" | "digest" | "network" => Some(Vec::new()),
+        "domain" | "clock" | "digest" | "network" => Some(Vec::new()),
+        "telemetry" => Some(vec!["clock"]),
         "error" => Some(vec!["domain"]),
-        "config" => Some(vec!["network"]),
+        "config" => Some(vec!["clock", "network"]),
         "db" | "stripe" | "guard" | "http" => with(&[]),
         "app" => with(&["db", "stripe", "guard"]),
         // Who lets a request in reads it, counts it, and hands the application to the use case.
