@@ -1,6 +1,7 @@
-//! The one address in front: sends each path of the template to the function that answers it, as the HTTP API does.
+//! The one address in front: sends each path of the template to the function that answers it, as the HTTP API does, and
+//! `/lambda-url/<name>/` to that function, as function URLs do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,12 +12,20 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::net::http_client;
+use crate::runtime::Runtime;
+use crate::template::TemplateFunction;
 
 /// The largest body that API Gateway takes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// Requests that a function may have at the runtime at once; the others wait here. With more than a hundred in all, the
+/// runtime stops handing out any.
+const IN_FLIGHT: usize = 12;
+/// Where function URLs begin.
+const FUNCTION_URLS: &str = "/lambda-url/";
 
 /// The running front.
 pub(crate) struct Front {
@@ -25,24 +34,68 @@ pub(crate) struct Front {
     server: JoinHandle<std::io::Result<()>>,
 }
 
-struct Routes {
+struct Functions {
     client: reqwest::Client,
-    /// From path to function URL, which ends in a slash.
-    targets: HashMap<String, String>,
+    /// From path to the function's name.
+    routes: HashMap<String, String>,
+    by_name: BTreeMap<String, Function>,
+}
+
+struct Function {
+    /// At the runtime, with a slash at the end.
+    url: String,
+    places: Semaphore,
 }
 
 impl Front {
-    /// Starts it with these function URLs by path.
-    pub(crate) async fn start(targets: HashMap<String, String>, port: Option<u16>) -> Result<Self> {
-        let routes = Arc::new(Routes { client: http_client()?, targets });
+    /// Starts it before these functions.
+    pub(crate) async fn start(
+        runtime: &Runtime,
+        template: &[TemplateFunction],
+        port: Option<u16>,
+    ) -> Result<Self> {
+        let routes = template
+            .iter()
+            .flat_map(|function| function.paths.iter().map(|path| (path.clone(), function.name.clone())));
+        let urls =
+            template.iter().map(|function| (function.name.clone(), runtime.function_url(&function.name)));
+        Self::serve(routes.collect(), urls.collect(), port).await
+    }
+
+    async fn serve(
+        routes: HashMap<String, String>,
+        urls: BTreeMap<String, String>,
+        port: Option<u16>,
+    ) -> Result<Self> {
+        let by_name = urls
+            .into_iter()
+            .map(|(name, url)| (name, Function { url, places: Semaphore::new(IN_FLIGHT) }))
+            .collect();
+        let functions = Arc::new(Functions { client: http_client()?, routes, by_name });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
             .await
             .context("cannot listen where the functions are to be reached")?;
         let url = format!("http://{}", listener.local_addr()?);
         let router =
-            Router::new().fallback(forward).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(routes);
+            Router::new().fallback(forward).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(functions);
         let server = tokio::spawn(axum::serve(listener, router).into_future());
         Ok(Self { url, server })
+    }
+
+    /// The function's URL.
+    pub(crate) fn function_url(&self, function: &str) -> String {
+        format!("{}{FUNCTION_URLS}{function}/", self.url)
+    }
+}
+
+impl Functions {
+    /// The function that answers a path, and the path as it sees it, without the slash at the beginning.
+    fn find<'a>(&'a self, path: &'a str) -> Option<(&'a Function, &'a str)> {
+        let (name, rest) = match path.strip_prefix(FUNCTION_URLS) {
+            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+            None => (self.routes.get(path)?.as_str(), path.trim_start_matches('/')),
+        };
+        Some((self.by_name.get(name)?, rest))
     }
 }
 
@@ -53,21 +106,22 @@ impl Drop for Front {
 }
 
 async fn forward(
-    State(routes): State<Arc<Routes>>,
+    State(functions): State<Arc<Functions>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // API Gateway's own words for a path nobody answers.
-    let not_found = || (StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#).into_response();
-    let Some(function_url) = routes.targets.get(uri.path()) else { return not_found() };
-    let path_and_query = uri.path_and_query().map_or("/", |both| both.as_str());
-    let target = format!("{}{path_and_query}", function_url.trim_end_matches('/'));
-    let mut request = routes.client.request(method, target).body(body);
+    // API Gateway's own words for a path nobody answers, and for a function that does not.
+    let Some((function, path)) = functions.find(uri.path()) else {
+        return (StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#).into_response();
+    };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut request = functions.client.request(method, format!("{}{path}{query}", function.url)).body(body);
     for (name, value) in headers.iter().filter(|(name, _)| passes_on(name)) {
         request = request.header(name, value);
     }
+    let _place = function.places.acquire().await;
     let answer = async { pass_back(request.send().await?).await };
     answer.await.unwrap_or_else(|_| {
         (StatusCode::BAD_GATEWAY, r#"{"message":"Internal Server Error"}"#).into_response()
@@ -107,7 +161,8 @@ mod tests {
             (StatusCode::IM_A_TEAPOT, [("x-correlation-id", "c1")], format!("{method} {uri} {key} {body}"))
         };
         tokio::spawn(axum::serve(listener, Router::new().fallback(echo)).into_future());
-        Front::start(HashMap::from([("/echo".to_owned(), url)]), None).await.unwrap()
+        let routes = HashMap::from([("/echo".to_owned(), "echo".to_owned())]);
+        Front::serve(routes, BTreeMap::from([("echo".to_owned(), url)]), None).await.unwrap()
     }
 
     #[tokio::test]
@@ -122,9 +177,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_function_answers_at_its_own_url_too() {
+        let front = front_of_an_echo().await;
+        let client = http_client().unwrap();
+        for (path, seen) in [("", ""), ("some/path?a=1", "some/path?a=1")] {
+            let answer = client.get(format!("{}{path}", front.function_url("echo"))).send().await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), format!("GET /lambda-url/echo/{seen} none "));
+        }
+    }
+
+    #[tokio::test]
     async fn a_path_that_no_route_has_is_not_found() {
         let front = front_of_an_echo().await;
-        let request = http_client().unwrap().get(format!("{}/echo/more", front.url));
-        assert_eq!(request.send().await.unwrap().status(), 404);
+        for path in ["/echo/more", "/lambda-url/other/", "/"] {
+            let request = http_client().unwrap().get(format!("{}{path}", front.url));
+            assert_eq!(request.send().await.unwrap().status(), 404, "{path}");
+        }
     }
 }

@@ -46,21 +46,17 @@ impl LocalStack {
             Servers::start(&run, &programs, options, seeded_database),
             Runtime::start(&run, &programs.emulators.cargo_lambda, options.functions_port),
         )?;
-        let stripe = Stripe::start(options, &runtime.function_url("stripe_webhook")).await?;
+        let front = Front::start(&runtime, &template, options.port).await?;
+        let stripe = Stripe::start(options, &front.function_url("stripe_webhook")).await?;
         let secrets = Secrets::random();
         let settings = settings(options, &servers, &stripe, &secrets);
         let processes = Processes::start(&run, &runtime, &template, &settings, options.processes)?;
-        let routes = template.iter().flat_map(|function| {
-            let url = runtime.function_url(&function.name);
-            function.paths.iter().map(move |path| (path.clone(), url.clone()))
-        });
-        let front = Front::start(routes.collect(), options.port).await?;
         let health = format!("{}/health", front.url);
         let client = http_client()?;
         let healthy = async || Ok(client.get(&health).send().await?.error_for_status().map(drop)?);
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;
         let functions =
-            template.iter().map(|function| (function.name.clone(), runtime.function_url(&function.name)));
+            template.iter().map(|function| (function.name.clone(), front.function_url(&function.name)));
         let file =
             StackFile::describe(front.url.clone(), functions.collect(), &servers, &stripe, secrets, seed)?;
         step.done();

@@ -12,7 +12,7 @@ pub struct Options {
     /// Port of PgBouncer
     #[arg(long)]
     pub pooler_port: Option<u16>,
-    /// Port of the Lambda runtime API and the function URLs
+    /// Port of the Lambda runtime API
     #[arg(long)]
     pub functions_port: Option<u16>,
     /// Port of DynamoDB
