@@ -43,7 +43,7 @@ begin
                 execute format(
                     'alter role kitloop_app set %I = %L', split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)
                 );
-            exception when internal_error then
+            exception when internal_error or unique_violation then
                 null;
             end;
         end if;

@@ -66,9 +66,9 @@ $$;
 -- retrieve it, or why not. The first call extends the hold, once, to at least ten minutes from now.
 --
 -- p_spent_payment_id, p_spent_generation: whose intent is cancelled, or whose idempotency key is spent without an intent.
--- A cancelled intent keeps its row, superseded, and another payment starts; a spent key only raises the generation.
+-- The intent keeps its row, superseded, and another payment starts; a spent key only raises the generation.
 -- Outcomes: create, retrieve; reservation_not_found, already_paid, cancelled_conflict, reservation_over, hold_expired,
--- nothing_to_pay, payment_starting. Locks, in order: reservation, gear rows by id, payment.
+-- nothing_to_pay, payment_starting. Locks, in order: reservation, gear rows by id, payment, job.
 create function kitloop.start_payment(
     p_user_id uuid, p_is_admin boolean, p_reservation_id uuid, p_claim_seconds integer, p_spent_payment_id uuid,
     p_spent_generation integer,
@@ -107,7 +107,9 @@ begin
         returning * into v_reservation;
     elsif (v_payment.id, v_payment.generation) = (p_spent_payment_id, p_spent_generation) then
         if v_payment.payment_intent_id is not null then
-            update public.payments p set superseded = true, status = 'canceled' where p.id = v_payment.id;
+            update public.payments p set superseded = true where p.id = v_payment.id;
+            -- Whether it really is cancelled, Stripe says: the job ends at once if it is.
+            perform kitloop.enqueue_job('cancel_payment_intent', v_payment.id);
             v_payment := kitloop.insert_payment(v_reservation, v_claimed_until);
         else
             update public.payments p

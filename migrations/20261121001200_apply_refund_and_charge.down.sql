@@ -4,5 +4,6 @@ drop function kitloop.apply_charge(jsonb);
 drop function kitloop.apply_refund(jsonb);
 drop function kitloop.lock_payment_of_intent(text);
 drop function kitloop.refund_rank(text);
+drop function kitloop.failed_refunds(uuid);
 drop function kitloop.must_go_back(public.payments);
 drop function kitloop.refunded_minor(uuid);

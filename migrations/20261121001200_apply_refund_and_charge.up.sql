@@ -8,15 +8,21 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Whether the money of a payment has to go back as far as it has not: another payment took its place, or there is no
--- booking for it.
+-- booking for it. What was captured of somebody who then did not come is a kept fee.
 create function kitloop.must_go_back(p_payment public.payments) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select p_payment.captured_minor > kitloop.refunded_minor(p_payment.id) and (
         p_payment.superseded or exists (
             select from public.reservations r
-            where r.id = p_payment.reservation_id and r.status in ('cancelled', 'no_show')
+            where r.id = p_payment.reservation_id and r.status = 'cancelled'
         )
     )
+$$;
+
+-- How many refunds of a payment failed; after three a person has to look.
+create function kitloop.failed_refunds(p_payment_id uuid) returns bigint
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select count(*) from public.refunds r where r.payment_id = p_payment_id and r.status in ('failed', 'canceled')
 $$;
 
 -- How far a refund has come: it may fail after it succeeded (https://docs.stripe.com/refunds#failed-refunds).
@@ -39,8 +45,8 @@ end
 $$;
 
 -- Applies a fact about a refund: {refund_id, payment_intent_id, amount_minor, currency, status}. Money that should have
--- gone back and did not is sent again, twice at most. Decisions: refunded, partially_refunded, refund_failed, unmatched,
--- stale. Locks, in order: reservation, payment, refund, job.
+-- gone back and did not is sent again by another job, until three refunds of the payment have failed. Decisions:
+-- refunded, partially_refunded, refund_failed, unmatched, stale. Locks, in order: reservation, payment, refund, job.
 create function kitloop.apply_refund(p_fact jsonb, out decision text, out reservation_id uuid)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -65,9 +71,7 @@ begin
         when kitloop.refunded_minor(v_payment.id) >= greatest(v_payment.captured_minor, 1) then 'refunded'
         else 'partially_refunded'
     end;
-    if decision = 'refund_failed' and kitloop.must_go_back(v_payment) and (
-        select count(*) from public.refunds r where r.payment_id = v_payment.id and r.status in ('failed', 'canceled')
-    ) <= 2 then
+    if decision = 'refund_failed' and kitloop.must_go_back(v_payment) and kitloop.failed_refunds(v_payment.id) < 3 then
         perform kitloop.enqueue_job('refund_payment', v_payment.id);
     end if;
 end

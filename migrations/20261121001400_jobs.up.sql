@@ -124,8 +124,13 @@ begin
         update public.jobs j
         set status = 'queued', lease_until = null, last_error = p_error,
             generation = j.generation + p_new_generation::integer,
+            -- While Stripe is only away nothing is used up; from the sixth attempt on the pause is the longest there is.
+            attempts = case
+                when p_new_generation or v_job.kind = 'capture_payment_intent' then j.attempts
+                else least(j.attempts, 6)
+            end,
             run_after = clock_timestamp()
-                + make_interval(secs => least(900, 10 * 3 ^ least(j.attempts - 1, 10)) * (0.5 + random() / 2))
+                + make_interval(secs => least(900, 10 * 3 ^ (j.attempts - 1)) * (0.5 + random() / 2))
         where j.id = p_job_id;
         outcome := 'retried';
     end if;
@@ -133,7 +138,7 @@ end
 $$;
 
 -- The operation: what Stripe answered becomes fact, and the job is done; if its reason still holds after that (a refund
--- that failed at once, or after Stripe had stored its answer), it goes back, with a new key. The fact counts even when the
+-- that failed at once, or after Stripe had stored its answer), it goes back, with a new key, unless three refunds failed. The fact counts even when the
 -- job is no longer the caller's: it happened. Outcomes: finished, retried, failed, fenced.
 -- Locks, in order: reservation, gear rows by id, payment, refund, job.
 create function kitloop.finish_job(
@@ -154,7 +159,9 @@ begin
     if v_job.fencing_token <> p_fencing_token or v_job.status <> 'running' then
         outcome := 'fenced';
     elsif kitloop.job_still_holds(v_job) then
-        outcome := kitloop.retry_job(p_job_id, p_fencing_token, 'not done at Stripe: ' || decision, false, true);
+        outcome := kitloop.retry_job(
+            p_job_id, p_fencing_token, 'not done at Stripe: ' || decision, kitloop.failed_refunds(v_job.payment_id) >= 3, true
+        );
     else
         update public.jobs j
         set status = 'succeeded', lease_until = null, last_error = null, finished_at = clock_timestamp()

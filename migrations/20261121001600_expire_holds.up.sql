@@ -65,9 +65,10 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
     select kitloop.expire_lapsed(p_limit), kitloop.release_unanswered(p_limit)
 $$;
 
--- The operation: says that a scheduled run began, before it does anything.
+-- The operation: says that a scheduled run began, before it does anything. The log of a schedule goes back ninety days.
 create function kitloop.start_cron_run(p_name text) returns uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
+    delete from public.cron_runs c where c.name = p_name and c.started_at < clock_timestamp() - interval '90 days';
     insert into public.cron_runs (name) values (p_name) returning id
 $$;
 

@@ -42,8 +42,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         )
 $$;
 
--- The operation. Violations: overbooked, money_without_booking, authorization_without_booking, refunded_too_much, confirmed_without_payment,
--- wrong_blocks_until, event_without_effect.
+-- The operation. Violations: overbooked, money_without_booking, authorization_without_booking, refunded_too_much,
+-- confirmed_without_payment, wrong_blocks_until, event_failed, event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
@@ -65,10 +65,16 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     join public.reservations r on r.id = l.reservation_id
     where l.blocks_until is distinct from kitloop.blocks_until(r.status, r.reserved_until)
     union all
+    -- Stripe itself tries for a while.
+    select 'event_failed', jsonb_build_object('event_id', e.id, 'error', e.last_error)
+    from public.stripe_webhook_events e
+    where e.status = 'failed' and e.created_at < clock_timestamp() - interval '1 hour'
+    union all
     -- A processed event that decided something about money must have left the payment that it was about.
     select 'event_without_effect', jsonb_build_object('event_id', e.id, 'decision', e.decision)
     from public.stripe_webhook_events e
     where e.status = 'processed' and e.reservation_id is not null
+        and e.decision not in ('payment_canceled', 'payment_failed', 'processing', 'requires_action')
         and not exists (select from public.payments p where p.reservation_id = e.reservation_id)
 $$;
 
@@ -83,8 +89,10 @@ begin
         select max(m.version) into schema_version from public._sqlx_migrations m where m.success;
     end if;
     select max(w.beat_at) into worker_beat_at from public.worker_heartbeats w;
-    select max(c.finished_at) into swept_at from public.cron_runs c
-    where c.name = 'cleanup_reservation_holds' and c.status = 'succeeded';
+    select c.finished_at into swept_at from public.cron_runs c
+    where c.name = 'cleanup_reservation_holds' and c.status = 'succeeded'
+    order by c.started_at desc
+    limit 1;
     checked_at := clock_timestamp();
 end
 $$;

@@ -143,7 +143,11 @@ async fn at_stripe(
 ) -> Result<Facts, (StripeError, JobRetry)> {
     match ask(stripe, job, deadline).await {
         Ok(Some(fact)) => Ok(Facts { first: fact, others: Vec::new() }),
-        Ok(None) => Err((unsettled(), JobRetry::Later)),
+        // The same key would get the same stored answer: look at the intent itself.
+        Ok(None) => match already_done(stripe, job, deadline).await {
+            Ok(facts) => facts.ok_or((unsettled(), JobRetry::Later)),
+            Err(error) => Err((error, JobRetry::Later)),
+        },
         Err(error) if is_passing(&error) => Err((error, JobRetry::Later)),
         // The refusal, or the stored failure, may only mean that it is done already: look.
         Err(error) => match already_done(stripe, job, deadline).await {

@@ -121,8 +121,9 @@ async fn an_intent_that_was_cancelled_at_stripe_is_replaced_by_another_payment()
     assert_ne!(intent_id, cancelled);
     let expected = json!(["requires_payment_method", intent_id, 1]);
     assert_eq!(payment(&shop, reservation_id).await?, expected);
-    let sql = "select status from public.payments where payment_intent_id = $1 and superseded";
-    assert_eq!(shop.database.value::<String>(sql, &[&cancelled]).await?, "canceled");
+    let sql = "select j.kind from public.jobs j join public.payments p on p.id = j.payment_id
+        where p.payment_intent_id = $1 and p.superseded";
+    assert_eq!(shop.database.value::<String>(sql, &[&cancelled]).await?, "cancel_payment_intent");
     let keys: Vec<_> =
         creations(&shop).await?.into_iter().filter_map(|request| request.idempotency_key).collect();
     assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");

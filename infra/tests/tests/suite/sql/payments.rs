@@ -133,7 +133,11 @@ async fn a_cancelled_intent_makes_way_for_another_payment() -> Result<()> {
     let second = start(&shop, customer, &hold, Some(&first)).await?;
     assert!(is_create(&second));
     assert_ne!(second.payment_id, first.payment_id);
-    assert_eq!(shop.payments(&hold).await?, ["canceled (superseded)", "requires_payment_method"]);
+    assert_eq!(
+        shop.payments(&hold).await?,
+        ["requires_payment_method (superseded)", "requires_payment_method"],
+        "whether the first is cancelled, Stripe has to say"
+    );
     assert_eq!(
         refused(start(&shop, customer, &hold, Some(&first)).await)?,
         Code::PaymentStarting,
@@ -142,6 +146,18 @@ async fn a_cancelled_intent_makes_way_for_another_payment() -> Result<()> {
     assert_eq!(shop.hear_of(&hold, "pi_1", PaymentStatus::Canceled).await?, Decision::PaymentCanceled);
     assert_eq!(shop.state(&hold).await?, "hold", "its cancelling is not the reservation's any more");
     Ok(())
+}
+
+#[tokio::test]
+async fn money_on_an_intent_that_was_wrongly_taken_for_spent_goes_back() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.hold().await?;
+    let first = shop.start_payment(&hold, "pi_1").await?;
+    start(&shop, actor(hold.customer), &hold, Some(&first)).await?;
+    assert_eq!(shop.hear_of(&hold, "pi_1", PaymentStatus::Succeeded).await?, Decision::DuplicatePayment);
+    let sql = "select count(*) from public.jobs where kind = 'refund_payment' and status = 'queued'";
+    assert_eq!(shop.database.value::<i64>(sql, &[]).await?, 1);
+    shop.database.assert_consistent().await
 }
 
 #[tokio::test]
