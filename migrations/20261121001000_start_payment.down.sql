@@ -4,4 +4,5 @@ drop function kitloop.insert_payment(public.reservations, timestamptz);
 drop function kitloop.enqueue_job(text, uuid);
 drop function kitloop.payment_refusal(public.reservations, timestamptz);
 drop function kitloop.role_for_reservation(uuid, uuid, boolean);
+drop function kitloop.lock_current_payment(uuid);
 drop function kitloop.lock_reservation(uuid, boolean);

@@ -17,6 +17,14 @@ begin
 end
 $$;
 
+-- Locks the one payment of a reservation; all null when there is none. The caller holds the reservation.
+create function kitloop.lock_current_payment(p_reservation_id uuid) returns public.payments
+language sql set search_path = pg_catalog, pg_temp as $$
+    select p.* from public.payments p
+    where p.reservation_id = p_reservation_id and not p.superseded
+    for update
+$$;
+
 -- What the user is to a reservation: staff, customer, or null (who then may not learn that it exists).
 create function kitloop.role_for_reservation(p_reservation_id uuid, p_user_id uuid, p_is_admin boolean) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -88,9 +96,7 @@ begin
         return;
     end if;
     v_reservation := kitloop.lock_reservation(p_reservation_id, true);
-    select * into v_payment from public.payments p
-    where p.reservation_id = p_reservation_id and not p.superseded
-    for update;
+    v_payment := kitloop.lock_current_payment(p_reservation_id);
     v_now := clock_timestamp();
     v_claimed_until := v_now + make_interval(secs => p_claim_seconds);
     outcome := kitloop.payment_refusal(v_reservation, v_now);

@@ -52,9 +52,7 @@ begin
     if found then
         return v_payment;
     end if;
-    select * into v_payment from public.payments p
-    where p.reservation_id = p_reservation.id and not p.superseded
-    for update;
+    v_payment := kitloop.lock_current_payment(p_reservation.id);
     if v_payment.payment_intent_id is null and v_payment.id = (p_fact ->> 'payment_id')::uuid
         and v_payment.generation = (p_fact ->> 'generation')::integer
     then

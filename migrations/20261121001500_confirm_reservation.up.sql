@@ -90,9 +90,7 @@ begin
         return;
     end if;
     v_reservation := kitloop.lock_reservation(p_reservation_id, true);
-    select * into v_payment from public.payments p
-    where p.reservation_id = p_reservation_id and not p.superseded
-    for update;
+    v_payment := kitloop.lock_current_payment(p_reservation_id);
     v_now := clock_timestamp();
     outcome := coalesce(
         kitloop.confirmation_refusal(v_reservation, p_action = 'decline'),

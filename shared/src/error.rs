@@ -89,13 +89,6 @@ impl Refusal {
         self.retry_after = Some(retry_after);
         self
     }
-
-    /// The same refusal with one more member in the problem document.
-    #[must_use]
-    pub fn with_detail(mut self, name: &str, value: serde_json::Value) -> Self {
-        self.details.insert(name.to_owned(), value);
-        self
-    }
 }
 
 impl From<Refusal> for Error {

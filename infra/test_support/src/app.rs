@@ -83,3 +83,9 @@ impl TestApp {
         Ok(Self { app, database, stripe })
     }
 }
+
+/// The setting of a database that nobody answers for, with a password that must not show anywhere.
+#[must_use]
+pub fn database_away() -> (&'static str, String) {
+    ("DATABASE_URL", "postgresql://kitloop_app:hunter2@127.0.0.1:1/kitloop".to_owned())
+}

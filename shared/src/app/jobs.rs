@@ -28,7 +28,8 @@ pub struct WorkDone {
     pub unsuccessful: u32,
 }
 
-/// Works until shortly before `deadline`, and logs the run, also when it fails.
+/// Works until shortly before `deadline`: says that it lives, does what is due for at most `beat_interval`, and again.
+/// Logs the run, also when it fails.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`] when jobs cannot be claimed. A job that fails does not stop the others.
@@ -39,36 +40,27 @@ pub async fn work(
     beat_interval: Duration,
     deadline: Instant,
 ) -> Result<WorkDone, Error> {
-    schedule::run(db, FUNCTION, async |_| work_in_beats(db, stripe, worker, beat_interval, deadline).await)
-        .await
-}
-
-/// Says that it lives, does what is due for at most `beat_interval`, and again.
-async fn work_in_beats(
-    db: &Db,
-    stripe: &Stripe,
-    worker: &str,
-    beat_interval: Duration,
-    deadline: Instant,
-) -> Result<WorkDone, Error> {
     let stop_claiming = deadline.checked_sub(JOB_TIME).unwrap_or(deadline);
-    let mut done = WorkDone::default();
-    loop {
-        db::beat(db, FUNCTION).await?;
-        let next_beat = Instant::now() + beat_interval;
-        while Instant::now() < next_beat.min(stop_claiming)
-            && let Some(job) = db::claim_job(db, worker, LEASE).await?
-        {
-            match perform(db, stripe, &job, Instant::now() + JOB_TIME).await {
-                Ok(finished) if finished.outcome == JobOutcome::Finished => done.succeeded += 1,
-                _ => done.unsuccessful += 1,
+    schedule::run(db, FUNCTION, async |_| {
+        let mut done = WorkDone::default();
+        loop {
+            db::beat(db, FUNCTION).await?;
+            let next_beat = Instant::now() + beat_interval;
+            while Instant::now() < next_beat.min(stop_claiming)
+                && let Some(job) = db::claim_job(db, worker, LEASE).await?
+            {
+                match perform(db, stripe, &job, Instant::now() + JOB_TIME).await {
+                    Ok(finished) if finished.outcome == JobOutcome::Finished => done.succeeded += 1,
+                    _ => done.unsuccessful += 1,
+                }
             }
+            if next_beat >= stop_claiming {
+                return Ok(done);
+            }
+            sleep_until(next_beat).await;
         }
-        if next_beat >= stop_claiming {
-            return Ok(done);
-        }
-        sleep_until(next_beat).await;
-    }
+    })
+    .await
 }
 
 /// Does a claimed job at Stripe and records what came of it, or gives it back.

@@ -104,7 +104,7 @@ pub async fn start_payment(
 /// Records the intent that Stripe created for a claim.
 ///
 /// # Errors
-/// `payment_starting` or `hold_expired`, see `kitloop.record_payment_intent`; [`Error::DatabaseUnavailable`].
+/// The refusals of `kitloop.record_payment_intent`; [`Error::DatabaseUnavailable`].
 pub async fn record_payment_intent(db: &Db, payment: &StartedPayment, intent_id: &str) -> Result<(), Error> {
     match record(db, payment, Some(intent_id)).await?.as_str() {
         "recorded" => Ok(()),

@@ -233,10 +233,10 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_problem_document() {
-        let refusal = Refusal::new(Code::InvalidRequest, "Wrong.")
+        let mut refusal = Refusal::new(Code::InvalidRequest, "Wrong.")
             .with_fields(vec![InvalidField { field: "a".into(), reason: "is required".into() }])
-            .with_detail("available", json!(2))
             .with_retry_after(Duration::from_millis(1200));
+        refusal.details.insert("available".into(), json!(2));
         let (status, headers, body) = rendered(&refusal.into());
         assert_eq!(status, 400);
         assert_eq!(headers["content-type"], "application/problem+json");
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn details_cannot_replace_the_documents_own_members() {
-        let refusal = Refusal::new(Code::HoldExpired, "Lapsed.").with_detail("status", json!("expired"));
+        let mut refusal = Refusal::new(Code::HoldExpired, "Lapsed.");
+        refusal.details.insert("status".into(), json!("expired"));
         assert_eq!(rendered(&refusal.into()).2["status"], 410);
     }
 

@@ -9,12 +9,9 @@ use test_support::{CRON_SECRET, HttpCall, JWT_SECRET, Reply, TestApp};
 
 use super::handle;
 
-const DATABASE_AWAY: (&str, &str) = ("DATABASE_URL", "postgresql://kitloop_app:hunter2@127.0.0.1:1/kitloop");
-
 /// An application with some settings changed, and a worker that lives.
-async fn start_with(changes: &[(&'static str, &str)]) -> Result<TestApp> {
-    let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let test = TestApp::start_with(&changes).await?;
+async fn start_with(changes: &[(&'static str, String)]) -> Result<TestApp> {
+    let test = TestApp::start_with(changes).await?;
     test.database.execute("select kitloop.beat('worker')", &[]).await?;
     Ok(test)
 }
@@ -45,7 +42,9 @@ fn assert_has_no_secret(reply: &Reply) {
 
 #[tokio::test]
 async fn the_sample_says_alive_with_everything_else_away() -> Result<()> {
-    let test = start_with(&[DATABASE_AWAY, ("STRIPE_API_BASE", "http://127.0.0.1:1")]).await?;
+    let test =
+        start_with(&[test_support::database_away(), ("STRIPE_API_BASE", "http://127.0.0.1:1".to_owned())])
+            .await?;
     let sample = HttpCall::sample("health/health.json", &[])?;
     let reply = Reply::read(handle(&test.app, sample.request()?).await)?;
     assert_eq!((reply.status, reply.at("/status")), (200, &json!("ok")), "{}", reply.body);
@@ -86,7 +85,7 @@ async fn the_sample_is_ready_when_every_part_is() -> Result<()> {
 
 #[tokio::test]
 async fn without_the_database_it_is_not_ready() -> Result<()> {
-    let test = start_with(&[DATABASE_AWAY]).await?;
+    let test = start_with(&[test_support::database_away()]).await?;
     assert_down(&test, &["database", "migrations", "sweep", "worker"]).await?;
     assert_has_no_secret(&get(&test, "/ready").await?);
     Ok(())
@@ -142,7 +141,7 @@ async fn with_an_older_schema_it_is_not_ready() -> Result<()> {
 
 #[tokio::test]
 async fn without_stripe_it_is_not_ready() -> Result<()> {
-    let test = start_with(&[("STRIPE_API_BASE", "http://127.0.0.1:1")]).await?;
+    let test = start_with(&[("STRIPE_API_BASE", "http://127.0.0.1:1".to_owned())]).await?;
     assert_down(&test, &["stripe"]).await?;
     assert_has_no_secret(&get(&test, "/ready").await?);
     Ok(())
@@ -173,7 +172,8 @@ async fn without_its_guard_it_is_ready_and_says_so() -> Result<()> {
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
+    ]
+    .map(|(name, value)| (name, value.to_owned()));
     let test = start_with(&away).await?;
     let reply = get(&test, "/ready").await?;
     assert_eq!((reply.status, reply.at("/parts/guard")), (200, &json!("down")));
@@ -198,7 +198,9 @@ async fn probes_are_limited_per_address() -> Result<()> {
 
 #[tokio::test]
 async fn only_get_is_known_and_preflights_need_nothing_else() -> Result<()> {
-    let test = start_with(&[DATABASE_AWAY, ("PUBLIC_ORIGIN_ALLOWLIST", door::ORIGIN)]).await?;
+    let test =
+        start_with(&[test_support::database_away(), ("PUBLIC_ORIGIN_ALLOWLIST", door::ORIGIN.to_owned())])
+            .await?;
     door::refuses_other_methods("/health", "GET", async |request| handle(&test.app, request).await).await?;
     door::answers_preflights("/ready", "GET", async |request| handle(&test.app, request).await).await
 }

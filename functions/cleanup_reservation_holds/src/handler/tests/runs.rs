@@ -44,7 +44,7 @@ async fn a_run_that_fails_is_logged_and_its_schedule_hears_of_it() -> Result<()>
 
 #[tokio::test]
 async fn with_the_database_away_the_schedule_hears_of_it() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app:hunter2@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     assert!(matches!(run(&shop).await?, Err(Error::DatabaseUnavailable(_))));
     let call = HttpCall::sample("cleanup_reservation_holds/http.json", &[])?.bearer(CRON_SECRET);

@@ -99,7 +99,7 @@ async fn a_capture_that_stripe_refuses_can_still_be_declined() -> Result<()> {
 
 #[tokio::test]
 async fn with_the_database_away_stripe_is_not_even_called() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     let reservation_id = shop.hold().await?;
     for call in [customer_call(&shop, reservation_id)?, staff_call(&shop, reservation_id, "confirm")?] {

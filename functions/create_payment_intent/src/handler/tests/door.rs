@@ -51,10 +51,7 @@ async fn a_reservation_id_that_is_none_is_named() -> Result<()> {
 
 #[tokio::test]
 async fn only_post_starts_payments_and_preflights_need_nothing_else() -> Result<()> {
-    let away = [
-        ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned()),
-        ("STRIPE_API_BASE", "http://127.0.0.1:1".to_owned()),
-    ];
+    let away = [test_support::database_away(), ("STRIPE_API_BASE", "http://127.0.0.1:1".to_owned())];
     let test = TestApp::start_with(&away).await?;
     door::refuses_other_methods(PATH, "POST", async |request| handle(&test.app, request).await).await?;
     door::answers_preflights(PATH, "POST", async |request| handle(&test.app, request).await).await?;

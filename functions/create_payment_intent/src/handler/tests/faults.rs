@@ -143,7 +143,7 @@ async fn an_intent_that_cannot_be_read_again_is_away_and_stays_the_one() -> Resu
 
 #[tokio::test]
 async fn with_the_database_away_stripe_is_not_even_called() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     let reservation_id = shop.hold().await?;
     ensure_away(&answer(&shop, &call(&shop, reservation_id)?).await?, "database_unavailable")?;

@@ -72,7 +72,7 @@ async fn only_post_reserves() -> Result<()> {
 #[tokio::test]
 async fn preflights_are_answered_with_everything_else_away() -> Result<()> {
     let away = [
-        ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned()),
+        test_support::database_away(),
         ("SUPABASE_JWKS_URL", "http://127.0.0.1:1/keys".to_owned()),
         ("STRIPE_API_BASE", "http://127.0.0.1:1".to_owned()),
     ];

@@ -19,7 +19,7 @@ fn assert_says_to_come_back(reply: &Reply) -> Result<()> {
 
 #[tokio::test]
 async fn with_the_database_away_the_caller_is_told_to_come_back() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app:hunter2@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     assert_says_to_come_back(&answer(&shop, &good_call(&shop)?).await?)?;
 

@@ -178,7 +178,7 @@ async fn a_run_is_logged_with_what_it_did_also_when_it_fails() -> Result<()> {
 
 #[tokio::test]
 async fn with_the_database_away_the_schedule_hears_of_it() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     assert!(matches!(work(&shop).await?, Err(Error::DatabaseUnavailable(_))));
     assert!(shop.stripe.admin().requests().await?.is_empty());

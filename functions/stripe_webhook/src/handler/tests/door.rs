@@ -52,7 +52,7 @@ async fn a_signed_body_that_is_no_event_is_malformed() -> Result<()> {
 
 #[tokio::test]
 async fn only_post_delivers_and_browsers_are_not_served() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let test = TestApp::start_with(&[away]).await?;
     door::refuses_other_methods(PATH, "POST", async |request| handle(&test.app, request).await).await?;
     let preflight = HttpCall::new("OPTIONS", PATH).header("origin", door::ORIGIN);
@@ -64,7 +64,7 @@ async fn only_post_delivers_and_browsers_are_not_served() -> Result<()> {
 
 #[tokio::test]
 async fn with_the_database_away_stripe_is_told_to_try_again() -> Result<()> {
-    let away = ("DATABASE_URL", "postgresql://kitloop_app:hunter2@127.0.0.1:1/kitloop".to_owned());
+    let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
     let payment = Payment::start(&shop).await?;
     let reply = answer(&shop, &payment.event("payment_intent_succeeded")?.call()?).await?;
