@@ -31,6 +31,32 @@ impl Network {
     }
 }
 
+/// The body of an answer, read whole, unless it is larger than `limit` bytes.
+///
+/// # Errors
+/// Says in a few words what went wrong, without the address, whose query could hold more than a log should.
+pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, &'static str> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Err("the answer is too large");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What went wrong on the way, without the address, whose query could hold more than a log should.
+#[must_use]
+pub fn failure_of(error: &reqwest::Error) -> &'static str {
+    match error {
+        error if error.is_connect() => "no connection",
+        error if error.is_timeout() => "timed out",
+        error if error.is_body() || error.is_decode() => "the answer broke off",
+        _ => "the request failed",
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one client")]
 fn build() -> Result<reqwest::Client, String> {
     reqwest::Client::builder()

@@ -4,6 +4,7 @@ mod actor;
 mod ids;
 mod job;
 mod money;
+mod notification;
 mod payment;
 mod period;
 mod reservation;
@@ -12,9 +13,10 @@ pub use actor::Actor;
 pub use ids::{GearId, JobId, PaymentId, ProviderId, ReservationId};
 pub use job::{ClaimedJob, JobKind};
 pub use money::{CaptureMethod, Currency, Money};
+pub use notification::{DisputeNotice, Notification, NotificationKind, NotificationLine};
 pub use payment::{ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
 pub use period::{MAX_PERIOD, Period, PeriodError};
-pub use reservation::{Booking, BookingLine, ConfirmationAction, Contact, ReservationStatus};
+pub use reservation::{Booking, BookingLine, CancelReason, ConfirmationAction, Contact, ReservationStatus};
 
 /// Declares an enum whose variants have one spelling in Rust, SQL and JSON.
 macro_rules! text_enum {

@@ -25,6 +25,24 @@ text_enum! {
 }
 
 text_enum! {
+    /// Why a reservation was cancelled, or by whom.
+    CancelReason {
+        /// Its customer did not want it any more.
+        Customer = "customer",
+        /// The provider called it off.
+        Provider = "provider",
+        /// The provider turned it down while its money was only authorised.
+        Declined = "declined",
+        /// The provider did not answer while its money was authorised.
+        Unanswered = "unanswered",
+        /// Its payment was called off at Stripe.
+        PaymentCanceled = "payment_canceled",
+        /// Its payment came when the stock was gone.
+        Conflict = "conflict",
+    }
+}
+
+text_enum! {
     /// What the caller of `confirm_reservation` wants.
     ConfirmationAction {
         /// Make it firm.

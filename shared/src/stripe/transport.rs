@@ -12,7 +12,7 @@ use super::retry;
 use crate::clock::milliseconds;
 use crate::config::StripeConfig;
 use crate::error::Error;
-use crate::network::Network;
+use crate::network::{self, Network};
 
 /// The version of the API that this client speaks, whatever the account's default is: it is the one of the published
 /// specification that the tests check our requests against.
@@ -160,7 +160,7 @@ impl Transport {
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
-        let response = builder.send().await.map_err(|error| unavailable(&failure_of(&error)))?;
+        let response = builder.send().await.map_err(|error| unavailable(network::failure_of(&error)))?;
         Answer::read(response).await
     }
 }
@@ -186,15 +186,9 @@ struct ErrorDetails {
 }
 
 impl Answer {
-    async fn read(mut response: reqwest::Response) -> Result<Self, StripeError> {
+    async fn read(response: reqwest::Response) -> Result<Self, StripeError> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&failure_of(&error)))? {
-            if body.len().saturating_add(chunk.len()) > LARGEST_ANSWER_BYTES {
-                return Err(unavailable("the answer is too large"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = network::read_body(response, LARGEST_ANSWER_BYTES).await.map_err(unavailable)?;
         Ok(Self { status, headers, body })
     }
 
@@ -242,15 +236,4 @@ impl Answer {
 
 fn unavailable(reason: &str) -> StripeError {
     StripeError::Unavailable { reason: reason.to_owned(), retry_after: None }
-}
-
-/// What went wrong on the way, without the address, whose query could hold more than a log should.
-fn failure_of(error: &reqwest::Error) -> String {
-    let kind = match error {
-        error if error.is_connect() => "no connection",
-        error if error.is_timeout() => "timed out",
-        error if error.is_body() || error.is_decode() => "the answer broke off",
-        _ => "the request failed",
-    };
-    kind.to_owned()
 }
