@@ -12,6 +12,7 @@ use crate::daemon::Daemon;
 use crate::net::{http_client, port_or_free};
 use crate::options::Options;
 use crate::progress::Step;
+use crate::resend::Resend;
 use crate::run::Run;
 use crate::seed::seeded_database;
 use crate::servers::{Programs, Servers};
@@ -34,11 +35,12 @@ pub enum Authorities {
     System,
 }
 
-/// What functions connect to while they start: a database behind TLS, a guard table and a Stripe stand-in.
+/// What functions connect to while they start: a database behind TLS, a guard table and the stand-ins.
 pub struct ColdStarts {
     emulator: PathBuf,
     settings: HashMap<String, String>,
     _stripe: Stripe,
+    _resend: Resend,
     servers: Servers,
     run: Run,
 }
@@ -54,9 +56,10 @@ impl ColdStarts {
         let (servers, _seed) = Servers::start(&run, &installed, &options, seeded_database).await?;
         // No function calls Stripe before its first request, so nobody receives webhooks here.
         let stripe = Stripe::stand_in(None, "http://127.0.0.1:9/").await?;
-        let settings = settings(&options, &servers, &stripe, &Secrets::random());
+        let resend = Resend::start(&options).await?;
+        let settings = settings(&options, &servers, &stripe, &resend, &Secrets::random());
         step.done();
-        Ok(Self { emulator, settings, _stripe: stripe, servers, run })
+        Ok(Self { emulator, settings, _stripe: stripe, _resend: resend, servers, run })
     }
 
     /// Starts the program in a sandbox of its own and returns the length of its init phase.

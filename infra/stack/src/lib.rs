@@ -17,6 +17,7 @@ mod postgres;
 mod private_file;
 mod processes;
 mod progress;
+mod resend;
 mod run;
 mod runtime;
 mod schedules;

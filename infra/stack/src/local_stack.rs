@@ -9,6 +9,7 @@ use crate::net::http_client;
 use crate::options::Options;
 use crate::processes::Processes;
 use crate::progress::Step;
+use crate::resend::Resend;
 use crate::run::Run;
 use crate::runtime::Runtime;
 use crate::schedules::Schedules;
@@ -30,6 +31,7 @@ pub struct LocalStack {
     _processes: Processes,
     runtime: Runtime,
     _stripe: Stripe,
+    _resend: Resend,
     _servers: Servers,
     _run: Run,
 }
@@ -48,8 +50,9 @@ impl LocalStack {
         )?;
         let front = Front::start(&runtime, &template, options.port).await?;
         let stripe = Stripe::start(options, &front.function_url("stripe_webhook")).await?;
+        let resend = Resend::start(options).await?;
         let secrets = Secrets::random();
-        let settings = settings(options, &servers, &stripe, &secrets);
+        let settings = settings(options, &servers, &stripe, &resend, &secrets);
         let processes = Processes::start(&run, &runtime, &template, &settings, options.processes)?;
         let health = format!("{}/health", front.url);
         let client = http_client()?;
@@ -57,8 +60,8 @@ impl LocalStack {
         wait_for("the functions", START_DEADLINE, healthy, || Ok(())).await?;
         let functions =
             template.iter().map(|function| (function.name.clone(), front.function_url(&function.name)));
-        let file =
-            StackFile::describe(front.url.clone(), functions.collect(), &servers, &stripe, secrets, seed)?;
+        let (url, functions_by_name) = (front.url.clone(), functions.collect());
+        let file = StackFile::describe(url, functions_by_name, &servers, &stripe, &resend, secrets, seed)?;
         step.done();
         Ok(Self {
             file,
@@ -68,6 +71,7 @@ impl LocalStack {
             _processes: processes,
             runtime,
             _stripe: stripe,
+            _resend: resend,
             _servers: servers,
             _run: run,
         })

@@ -21,6 +21,9 @@ pub struct Options {
     /// Port of the Stripe stand-in
     #[arg(long)]
     pub stripe_port: Option<u16>,
+    /// Port of the Resend stand-in
+    #[arg(long)]
+    pub resend_port: Option<u16>,
     /// Processes of each function
     #[arg(long, default_value_t = 2)]
     pub processes: usize,

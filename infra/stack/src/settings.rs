@@ -7,6 +7,7 @@ use test_support::ISSUER;
 use crate::ministack::{GUARD_TABLE, REGION};
 use crate::net::LOOPBACK_HOSTS;
 use crate::options::Options;
+use crate::resend::Resend;
 use crate::secret::random_secret;
 use crate::seed::DATABASE;
 use crate::servers::Servers;
@@ -18,6 +19,8 @@ const FRONTEND_ORIGIN: &str = "http://localhost:5173";
 const NO_RATE_LIMIT: &str = "100000";
 /// Jobs are looked for so often that nobody has to wait for a refund to appear.
 const JOBS_BEAT_MS: &str = "500";
+/// Whom customers get e-mail from.
+const EMAIL_FROM: &str = "Kitloop <bookings@kitloop.example>";
 
 /// Secrets that live as long as the stack.
 pub(crate) struct Secrets {
@@ -37,6 +40,7 @@ pub(crate) fn settings(
     options: &Options,
     servers: &Servers,
     stripe: &Stripe,
+    resend: &Resend,
     secrets: &Secrets,
 ) -> HashMap<String, String> {
     let Servers { postgres, pooler, ministack } = servers;
@@ -53,6 +57,9 @@ pub(crate) fn settings(
         ("STRIPE_API_BASE", stripe.api_base.clone()),
         ("STRIPE_SECRET_KEY", stripe.secret_key.clone()),
         ("STRIPE_WEBHOOK_SECRET", stripe.webhook_secret.clone()),
+        ("RESEND_API_BASE", resend.api_base.clone()),
+        ("RESEND_API_KEY", resend.api_key.clone()),
+        ("EMAIL_FROM", EMAIL_FROM.to_owned()),
         ("CRON_SECRET", secrets.cron.clone()),
         ("ADMIN_TOKEN", secrets.admin.clone()),
         ("CORS_ALLOW_ORIGINS", FRONTEND_ORIGIN.to_owned()),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::paths;
 use crate::private_file::PrivateFile;
+use crate::resend::Resend;
 use crate::seed::{DATABASE, Gear, Seed, Users};
 use crate::servers::Servers;
 use crate::settings::Secrets;
@@ -35,6 +36,8 @@ pub struct StackFile {
     pub stripe_api_base: String,
     /// Signs Stripe's webhooks.
     pub stripe_webhook_secret: String,
+    /// The stand-in for Resend; `/_admin/emails` under it shows what was sent.
+    pub resend_api_base: String,
     /// Opens scheduled functions over HTTP.
     pub cron_secret: String,
     /// Opens what operators see.
@@ -102,6 +105,7 @@ impl StackFile {
         functions: BTreeMap<String, String>,
         servers: &Servers,
         stripe: &Stripe,
+        resend: &Resend,
         secrets: Secrets,
         seed: Seed,
     ) -> Result<Self> {
@@ -114,6 +118,7 @@ impl StackFile {
             pooler_url: pooler.endpoint.url(&postgres.app, DATABASE),
             stripe_api_base: stripe.api_base.clone(),
             stripe_webhook_secret: stripe.webhook_secret.clone(),
+            resend_api_base: resend.api_base.clone(),
             provider_id: seed.provider.id,
             gear: seed.provider.gear,
             manual_provider_id: seed.manual_provider.id,

@@ -1,10 +1,11 @@
-//! An application over a database of its own and a Stripe stand-in of its own.
+//! An application over a database, a Stripe and a Resend of its own.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use kitloop::boot::App;
 use kitloop::config::{Config, Needs};
+use resend_stand_in::ResendStandIn;
 use stripe_stand_in::StandIn;
 
 use crate::database::variable;
@@ -21,9 +22,11 @@ pub struct TestApp {
     pub database: TestDatabase,
     /// Its Stripe.
     pub stripe: StandIn,
+    /// Its e-mail.
+    pub resend: ResendStandIn,
 }
 
-/// The settings of a function, without the guard.
+/// The settings of a function, without the guard and without e-mail.
 ///
 /// # Errors
 /// If the environment does not say where the servers are.
@@ -42,6 +45,16 @@ pub fn settings(database: &TestDatabase, stripe: &StandIn) -> Result<BTreeMap<&'
         ("RUN_JOBS_BEAT_MS", "100".to_owned()),
         ("FUNCTION_TIMEOUT_SECONDS", "15".to_owned()),
     ]))
+}
+
+/// The settings with which a function sends e-mail.
+#[must_use]
+pub fn email_settings(resend: &ResendStandIn) -> [(&'static str, String); 3] {
+    [
+        ("RESEND_API_KEY", "re_test_kitloop".to_owned()),
+        ("RESEND_API_BASE", resend.base_url().to_owned()),
+        ("EMAIL_FROM", "Kitloop <bookings@kitloop.example>".to_owned()),
+    ]
 }
 
 impl TestApp {
@@ -77,10 +90,12 @@ impl TestApp {
     pub async fn start_with(changes: &[(&'static str, String)]) -> Result<Self> {
         let database = TestDatabase::create().await?;
         let stripe = StandIn::start(None).await?;
+        let resend = ResendStandIn::start(None).await?;
         let mut settings = settings(&database, &stripe)?;
+        settings.extend(email_settings(&resend));
         settings.extend(changes.iter().cloned());
         let app = App::new(Config::from_lookup(Needs::ALL, &|name| settings.get(name).cloned())?)?;
-        Ok(Self { app, database, stripe })
+        Ok(Self { app, database, stripe, resend })
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use kitloop::app::pay;
 use kitloop::boot::App;
 use kitloop::domain::{Booking, ReservationId};
+use resend_stand_in::ResendStandIn;
 use serde_json::Value;
 use stripe_stand_in::StandIn;
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ pub struct Shop {
     pub database: TestDatabase,
     /// Its Stripe.
     pub stripe: StandIn,
+    /// Its e-mail.
+    pub resend: ResendStandIn,
     /// Who rents out.
     pub provider_id: Uuid,
     /// Its only item: one piece, at the price of the sample events a day.
@@ -53,13 +56,13 @@ impl Shop {
     /// # Errors
     /// If the database refuses.
     pub async fn open_with(test: TestApp, provider: &Provider) -> Result<Self> {
-        let TestApp { app, database, stripe } = test;
+        let TestApp { app, database, stripe, resend } = test;
         let provider_id = provider.insert(&database).await?;
         let gear = Gear { day_price_minor: sample::AMOUNT_MINOR, ..Gear::default() };
         let gear_id = gear.insert(&database, provider_id).await?;
         let (staff_id, customer_id) = (Uuid::new_v4(), Uuid::new_v4());
         database.add_member(provider_id, staff_id, "staff").await?;
-        Ok(Self { app, database, stripe, provider_id, gear_id, staff_id, customer_id })
+        Ok(Self { app, database, stripe, resend, provider_id, gear_id, staff_id, customer_id })
     }
 
     /// A booking of the item for a day, thirty days ahead.
