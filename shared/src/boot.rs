@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use crate::config::{self, BadSetting, Config, ConfigErrors, Needs};
 use crate::db::Db;
+use crate::email::Email;
 use crate::error::{Code, Error, Refusal};
 use crate::guard::Guard;
 use crate::http::{self, TokenVerifier};
@@ -29,6 +30,7 @@ pub struct App {
     /// Who callers are.
     pub tokens: TokenVerifier,
     stripe: Option<Stripe>,
+    email: Option<Email>,
 }
 
 impl App {
@@ -45,6 +47,7 @@ impl App {
         Ok(Self {
             db: Db::new(&config.database)?,
             stripe: config.stripe.clone().map(|stripe| Stripe::new(stripe, network)).transpose()?,
+            email: config.email.clone().map(|email| Email::new(email, network)).transpose()?,
             guard: Guard::new(&config.guard, network),
             tokens: TokenVerifier::new(config.tokens.as_ref(), network),
             config,
@@ -59,6 +62,12 @@ impl App {
         self.stripe
             .as_ref()
             .ok_or_else(|| Refusal::new(Code::NotConfigured, "Payments are not set up.").into())
+    }
+
+    /// The client for e-mail; `None` where it is off.
+    #[must_use]
+    pub const fn email(&self) -> Option<&Email> {
+        self.email.as_ref()
     }
 }
 
@@ -94,7 +103,7 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());
-    if app.guard.is_configured() || app.stripe.is_some() {
+    if app.guard.is_configured() || app.stripe.is_some() || app.email.is_some() {
         // Last, so that it does not compete with the connection for the processor: the init phase need not wait for
         // it, and it is done by the time the first event has been fetched and parsed.
         network.warm();
@@ -102,6 +111,9 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     if !app.guard.is_configured() {
         tracing::warn!(function, reason = "GUARD_TABLE is not set", "guard.off");
         telemetry::metrics::guard_open(function);
+    }
+    if needs.email && app.email.is_none() {
+        tracing::warn!(function, reason = "RESEND_API_KEY is not set", "email.off");
     }
     Ok(Arc::new(app))
 }

@@ -1,6 +1,7 @@
 //! The only reader of the environment. Every missing or malformed setting is reported at once.
 
 mod aws;
+mod email;
 mod origins;
 mod reader;
 mod rotating;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use self::aws::{AwsConfig, GuardConfig};
+pub use self::email::EmailConfig;
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
 pub use self::reader::{BadSetting, ConfigErrors};
@@ -34,11 +36,14 @@ pub struct Needs {
     pub stripe_webhook: bool,
     /// The schedule may also be run over HTTP by whoever knows `CRON_SECRET`.
     pub cron: bool,
+    /// E-mail is sent, where it is set up.
+    pub email: bool,
 }
 
 impl Needs {
     /// Only the database.
-    pub const DATABASE: Self = Self { tokens: false, stripe_api: false, stripe_webhook: false, cron: false };
+    pub const DATABASE: Self =
+        Self { tokens: false, stripe_api: false, stripe_webhook: false, cron: false, email: false };
     /// A caller with a token.
     pub const CALLER: Self = Self { tokens: true, ..Self::DATABASE };
     /// A caller with a token, and Stripe.
@@ -47,10 +52,11 @@ impl Needs {
     pub const WEBHOOK: Self = Self { stripe_webhook: true, ..Self::DATABASE };
     /// A schedule. It runs without `CRON_SECRET`, too: over HTTP it is then closed.
     pub const SCHEDULE: Self = Self::DATABASE;
-    /// A worker that calls Stripe and that nobody calls over HTTP.
-    pub const WORKER: Self = Self { stripe_api: true, ..Self::DATABASE };
+    /// A worker that calls Stripe, sends e-mail and that nobody calls over HTTP.
+    pub const WORKER: Self = Self { stripe_api: true, email: true, ..Self::DATABASE };
     /// What the whole product needs.
-    pub const ALL: Self = Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true };
+    pub const ALL: Self =
+        Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true, email: true };
 }
 
 /// All settings of a function.
@@ -68,6 +74,8 @@ pub struct Config {
     pub tokens: Option<TokenConfig>,
     /// Stripe's API, where it is called.
     pub stripe: Option<StripeConfig>,
+    /// How e-mail is sent, where it is. None: it is off.
+    pub email: Option<EmailConfig>,
     /// `STRIPE_WEBHOOK_SECRET`: the live signing secrets.
     pub webhook_secrets: Vec<SecretString>,
     /// `CRON_SECRET`: the live secrets of scheduled endpoints. None: closed over HTTP.
@@ -159,6 +167,7 @@ impl Config {
             database: database(&mut reader),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),
+            email: needs.email.then(|| email::email(&mut reader)).flatten(),
             webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook, 1),
             cron_secrets: reader.rotating("CRON_SECRET", needs.cron, SHORTEST_CRON_SECRET),
             guard: aws::guard(&mut reader),

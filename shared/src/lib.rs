@@ -1,7 +1,7 @@
 //! The library that every function is made of.
 //!
 //! Data goes one way: event → function → [`door`] lets in, [`http`] parses → [`app`] decides what to call → [`db`],
-//! [`stripe`] and [`guard`] act → [`http`] answers.
+//! [`stripe`], [`email`] and [`guard`] act → [`http`] answers.
 
 pub mod app;
 pub mod boot;
@@ -11,6 +11,7 @@ pub mod db;
 pub mod digest;
 pub mod domain;
 pub mod door;
+pub mod email;
 pub mod error;
 pub mod guard;
 pub mod http;

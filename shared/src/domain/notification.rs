@@ -49,6 +49,8 @@ pub struct Notification {
     pub to: String,
     /// The shop.
     pub provider_name: String,
+    /// Where the shop takes questions.
+    pub contact_email: Option<String>,
     /// Who booked, where that is known.
     pub customer_name: Option<String>,
     /// What it is about.
@@ -71,7 +73,7 @@ pub struct Notification {
     pub tax_minor: Option<i64>,
     /// What came in.
     pub paid_minor: i64,
-    /// What of it goes back, or went back, in whatever way; `owed_minor` is part of it.
+    /// What of it goes back, or went back, in whatever way, lost disputes included; `owed_minor` is part of it.
     pub refund_minor: i64,
     /// What of it the provider keeps.
     pub kept_minor: i64,
@@ -104,7 +106,7 @@ pub struct DisputeNotice {
     /// Stripe's status, such as `needs_response` or `lost`.
     pub status: String,
     /// Stripe's reason, such as `product_not_received`.
-    pub reason: String,
+    pub reason: Option<String>,
     /// Until when Stripe takes evidence, on the provider's wall clock.
     pub evidence_due_by: Option<String>,
 }
