@@ -108,6 +108,12 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
         // it, and it is done by the time the first event has been fetched and parsed.
         network.warm();
     }
+    say_what_is_off(function, needs, &app);
+    Ok(Arc::new(app))
+}
+
+/// Once per start, because a part that nobody misses is never looked for.
+fn say_what_is_off(function: &'static str, needs: Needs, app: &App) {
     if !app.guard.is_configured() {
         tracing::warn!(function, reason = "GUARD_TABLE is not set", "guard.off");
         telemetry::metrics::guard_open(function);
@@ -115,7 +121,6 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     if needs.email && app.email.is_none() {
         tracing::warn!(function, reason = "RESEND_API_KEY is not set", "email.off");
     }
-    Ok(Arc::new(app))
 }
 
 /// Answers HTTP events, one at a time, until the sandbox ends.
@@ -151,4 +156,33 @@ pub async fn serve_events(
         })
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::testing::capture;
+
+    /// The messages of a start with these needs and settings.
+    fn said(needs: Needs, settings: &[(&str, &str)]) -> Vec<String> {
+        let always = [
+            ("DATABASE_URL", "postgres://kitloop_app@127.0.0.1/kitloop"),
+            ("STRIPE_SECRET_KEY", "sk_test_x"),
+        ];
+        let settings = [&always, settings].concat();
+        let value = |name: &str| settings.iter().find(|(known, _)| *known == name);
+        let config = Config::from_lookup(needs, &|name| Some(value(name)?.1.to_owned())).unwrap();
+        let app = App::new(config).unwrap();
+        let lines = capture(|| say_what_is_off("run_jobs", needs, &app));
+        lines.iter().filter_map(|line| Some(line["message"].as_str()?.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_worker_without_a_key_for_email_says_so_once() {
+        let count = |said: Vec<String>| said.iter().filter(|message| *message == "email.off").count();
+        assert_eq!(count(said(Needs::WORKER, &[])), 1);
+        let on = [("RESEND_API_KEY", "re_x"), ("EMAIL_FROM", "shop@example.com")];
+        assert_eq!(count(said(Needs::WORKER, &on)), 0);
+        assert_eq!(count(said(Needs::DATABASE, &[])), 0);
+    }
 }

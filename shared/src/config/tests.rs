@@ -100,3 +100,31 @@ fn rotating_secrets_keep_their_order_and_stay_out_of_debug_output() {
         "{debug}"
     );
 }
+
+#[test]
+fn email_is_off_without_a_key_and_needs_a_sender_with_one() {
+    let worker = |settings: &[(&str, &str)]| {
+        let always = [DATABASE, ("STRIPE_SECRET_KEY", "sk_test_x")];
+        config(Needs::WORKER, &[&always, settings].concat())
+    };
+    assert!(worker(&[]).unwrap().email.is_none());
+    assert!(worker(&[("RESEND_API_KEY", ""), ("EMAIL_FROM", "")]).unwrap().email.is_none());
+    let errors = worker(&[("RESEND_API_KEY", "re_hunter2")]).unwrap_err();
+    assert_eq!(errors.to_string(), "EMAIL_FROM is missing");
+    for sender in ["hunter2", "Shop <hunter2@example.com>\nBcc: x"] {
+        let errors = worker(&[("RESEND_API_KEY", "re_hunter2"), ("EMAIL_FROM", sender)]).unwrap_err();
+        assert_eq!(errors.to_string(), "EMAIL_FROM must be an address, with or without a name");
+    }
+    let config = worker(&[("RESEND_API_KEY", "re_hunter2"), ("EMAIL_FROM", "a@example.com")]).unwrap();
+    assert_eq!(config.email.as_ref().unwrap().api_base, "https://api.resend.com");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let base = ("RESEND_API_BASE", "http://127.0.0.1:9/");
+    let config = worker(&[("RESEND_API_KEY", "re_hunter2"), ("EMAIL_FROM", "a@example.com"), base]).unwrap();
+    assert_eq!(config.email.unwrap().api_base, "http://127.0.0.1:9");
+}
+
+#[test]
+fn who_sends_no_email_does_not_read_its_settings() {
+    let settings = [DATABASE, ("RESEND_API_KEY", "re_x"), ("EMAIL_FROM", "nobody"), ("RESEND_API_BASE", "x")];
+    assert!(config(Needs::DATABASE, &settings).unwrap().email.is_none());
+}

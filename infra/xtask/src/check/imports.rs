@@ -15,8 +15,8 @@ fn allowed(module: &str) -> Option<Vec<&'static str>> {
         "telemetry" => Some(vec!["clock"]),
         "error" => Some(vec!["domain"]),
         "config" => Some(vec!["clock", "network"]),
-        "db" | "stripe" | "guard" | "http" => with(&[]),
-        "app" => with(&["db", "stripe", "guard"]),
+        "db" | "stripe" | "email" | "guard" | "http" => with(&[]),
+        "app" => with(&["db", "stripe", "email", "guard"]),
         // Who lets a request in reads it, counts it, and hands the application to the use case.
         "door" => with(&["http", "guard", "boot"]),
         // What starts a function knows all of its parts.
@@ -120,6 +120,14 @@ mod tests {
     fn an_address_in_a_text_hides_nothing_behind_it() {
         let text = "fn f() { g(\"https://example.com\", crate::app::x()) } // crate::boot\n";
         assert_eq!(violations(&file(text), "db").len(), 1);
+    }
+
+    #[test]
+    fn those_who_call_others_do_not_call_one_another() {
+        for (module, other) in [("email", "db"), ("email", "stripe"), ("stripe", "email"), ("db", "email")] {
+            assert_eq!(violations(&file(&format!("use crate::{other}::X;")), module).len(), 1, "{module}");
+            assert_eq!(violations(&file(&format!("use crate::{other}::X;")), "app"), Vec::<String>::new());
+        }
     }
 
     #[test]
