@@ -71,6 +71,23 @@ async function idempotencyAndPages() {
   assert.equal((await stripe.events.retrieve(events.data[0].id)).data.object.object, "payment_intent");
 }
 
+async function reconciliation() {
+  const created = { gte: Math.floor(Date.now() / 1000) - 3600 };
+  const [dispute] = (await stripe.disputes.list({ created, limit: 1, expand: ["data.charge"] })).data;
+  assert.equal(dispute.status, "needs_response");
+  assert.equal(dispute.charge.disputed, true);
+  const { data } = await stripe.disputes.list({ payment_intent: dispute.payment_intent });
+  assert.deepEqual(data.map(({ id }) => id), [dispute.id]);
+  const refused = stripe.refunds.create({ payment_intent: dispute.payment_intent });
+  await assert.rejects(refused, { type: "StripeInvalidRequestError", code: "charge_disputed" });
+  const intents = await stripe.paymentIntents.list({ created, limit: 1, expand: ["data.latest_charge"] });
+  assert.equal(intents.data[0].latest_charge.object, "charge");
+  for (const delivery_success of [true, false]) {
+    const events = await stripe.events.list({ created, delivery_success, limit: 100 });
+    assert.ok(events.data.every(({ pending_webhooks }) => delivery_success ? pending_webhooks === 0 : true));
+  }
+}
+
 function webhooks() {
   const lines = readFileSync(0, "utf8").split("\n").filter(Boolean);
   assert.ok(lines.length > 0, "no webhook was given");
@@ -82,6 +99,7 @@ function webhooks() {
   }
 }
 
+await reconciliation();
 await payAndRefund();
 await authoriseCaptureAndCancel();
 await refusals();

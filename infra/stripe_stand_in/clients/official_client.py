@@ -3,6 +3,7 @@ one JSON object {"body", "signature", "secret"} per line. Fails with a traceback
 
 import json
 import sys
+import time
 
 import stripe
 
@@ -71,6 +72,22 @@ def idempotency_and_pages():
     assert client.v1.events.retrieve(created.id).data.object.object == "payment_intent"
 
 
+def reconciliation():
+    created = {"gte": int(time.time()) - 3600}
+    dispute = client.v1.disputes.list({"created": created, "limit": 1, "expand": ["data.charge"]}).data[0]
+    assert dispute.status == "needs_response" and dispute.charge.disputed is True
+    listed = client.v1.disputes.list({"payment_intent": dispute.payment_intent})
+    assert [found.id for found in listed.data] == [dispute.id]
+    disputed = {"payment_intent": dispute.payment_intent}
+    error = refusal_of(lambda: client.v1.refunds.create(disputed), stripe.InvalidRequestError)
+    assert error.code == "charge_disputed", error.code
+    listed = intents.list({"created": created, "limit": 1, "expand": ["data.latest_charge"]})
+    assert listed.data[0].latest_charge.object == "charge"
+    for delivered in (True, False):
+        events = client.v1.events.list({"created": created, "delivery_success": delivered, "limit": 100}).data
+        assert not delivered or all(event.pending_webhooks == 0 for event in events)
+
+
 def webhooks():
     count = 0
     for line in sys.stdin:
@@ -85,5 +102,5 @@ def webhooks():
     assert count > 0, "no webhook was given"
 
 
-for part in (pay_and_refund, authorise_capture_and_cancel, refusals, idempotency_and_pages, webhooks):
+for part in (reconciliation, pay_and_refund, authorise_capture_and_cancel, refusals, idempotency_and_pages, webhooks):
     part()

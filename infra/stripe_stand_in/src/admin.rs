@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Path, State as Extension};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api_error::ApiError;
-use crate::protocol::{Delivery, EventFault, Fault, LoggedRequest, Switches, WebhookEndpoint};
+use crate::money::{self, IntentMoney};
+use crate::protocol::{
+    Delivery, DisputeStatus, EventFault, Fault, LoggedRequest, NewDispute, RefundStatus, Switches,
+    WebhookEndpoint,
+};
 use crate::server::Shared;
 use crate::state::State;
 use crate::{cancellation, confirmation, disputes, events, refunds};
@@ -34,10 +38,10 @@ pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
 }
 
-/// The body of a call that opens a dispute.
+/// The body of a call that moves something on.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct NewDispute {
-    pub(crate) charge: String,
+pub(crate) struct Progress<S> {
+    pub(crate) status: S,
 }
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
@@ -46,15 +50,19 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_admin/switches", put(set_switches))
         .route("/_admin/faults", post(add_fault).delete(clear_faults))
         .route("/_admin/event_faults", post(add_event_fault))
-        .route("/_admin/idempotency_keys", axum::routing::delete(forget_idempotency_keys))
+        .route("/_admin/idempotency_keys", delete(forget_idempotency_keys))
         .route("/_admin/requests", get(requests))
+        .route("/_admin/conflicting_keys", get(conflicting_keys))
+        .route("/_admin/log", delete(reset_log))
+        .route("/_admin/money", get(money))
         .route("/_admin/deliveries", get(deliveries))
         .route("/_admin/events/{id}/resend", post(resend_event))
         .route("/_admin/payment_intents/{id}/authentication", post(end_authentication))
         .route("/_admin/payment_intents/{id}/settlement", post(settle_payment))
         .route("/_admin/payment_intents/{id}/expiry", post(expire_authorisation))
-        .route("/_admin/refunds/{id}/settlement", post(settle_refund))
+        .route("/_admin/refunds/{id}/status", put(move_refund))
         .route("/_admin/disputes", post(open_dispute))
+        .route("/_admin/disputes/{id}/status", put(update_dispute))
         .route("/_admin/disputes/{id}/closing", post(close_dispute))
 }
 
@@ -102,6 +110,19 @@ async fn requests(Extension(shared): Extended) -> Json<Vec<LoggedRequest>> {
     Json(shared.state().requests.all())
 }
 
+async fn conflicting_keys(Extension(shared): Extended) -> Json<Vec<String>> {
+    Json(shared.state().requests.conflicting_keys())
+}
+
+async fn reset_log(Extension(shared): Extended) -> StatusCode {
+    shared.state().reset_log();
+    StatusCode::NO_CONTENT
+}
+
+async fn money(Extension(shared): Extended) -> Json<Vec<IntentMoney>> {
+    Json(money::of_all_intents(&shared.state()))
+}
+
 async fn deliveries(Extension(shared): Extended) -> Json<Vec<Delivery>> {
     Json(shared.state().deliveries.all().to_vec())
 }
@@ -130,19 +151,24 @@ async fn expire_authorisation(Extension(shared): Extended, Path(id): Path<String
     act(&shared, |state| cancellation::expire(state, &id))
 }
 
-async fn settle_refund(
+async fn move_refund(
     Extension(shared): Extended,
     Path(id): Path<String>,
-    Json(ending): Json<Ending>,
+    Json(progress): Json<Progress<RefundStatus>>,
 ) -> Response {
-    act(&shared, |state| match ending.outcome {
-        Outcome::Succeed => refunds::succeed(state, &id),
-        Outcome::Fail => refunds::fail(state, &id),
-    })
+    act(&shared, |state| refunds::move_to(state, &id, progress.status))
 }
 
 async fn open_dispute(Extension(shared): Extended, Json(new): Json<NewDispute>) -> Response {
-    act(&shared, |state| disputes::open(state, &new.charge))
+    act(&shared, |state| disputes::open(state, new))
+}
+
+async fn update_dispute(
+    Extension(shared): Extended,
+    Path(id): Path<String>,
+    Json(progress): Json<Progress<DisputeStatus>>,
+) -> Response {
+    act(&shared, |state| disputes::update(state, &id, progress.status))
 }
 
 async fn close_dispute(

@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::admin::{Ending, NewDispute, Outcome};
+use crate::admin::{Ending, Outcome, Progress};
+use crate::money::IntentMoney;
 use crate::protocol::{
-    Delivery, EventAction, EventFault, Fault, FaultKind, LoggedRequest, RequestMatch, StatusFault, Switches,
-    WebhookEndpoint,
+    Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest, NewDispute,
+    RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
 };
 
 /// The admin API of one stand-in. Every call fails if the stand-in cannot be reached or refuses.
@@ -86,6 +87,23 @@ impl Admin {
         self.call(Method::GET, "requests", &json!(null)).await
     }
 
+    /// The idempotency keys under which different requests were sent since the log was last reset: other parameters,
+    /// another path. Empty, if the product is right.
+    pub async fn conflicting_keys(&self) -> anyhow::Result<Vec<String>> {
+        self.call(Method::GET, "conflicting_keys", &json!(null)).await
+    }
+
+    /// Every payment intent's money, oldest first; see [`crate::charged_twice`].
+    pub async fn money(&self) -> anyhow::Result<Vec<IntentMoney>> {
+        self.call(Method::GET, "money", &json!(null)).await
+    }
+
+    /// Forgets the log of requests, keys and deliveries, so that it does not grow for ever. Objects, events and the
+    /// answers stored for keys stay.
+    pub async fn reset_log(&self) -> anyhow::Result<()> {
+        self.command(Method::DELETE, "log", &json!(null)).await
+    }
+
     /// Every attempt to deliver an event so far, oldest first.
     pub async fn deliveries(&self) -> anyhow::Result<Vec<Delivery>> {
         self.call(Method::GET, "deliveries", &json!(null)).await
@@ -116,15 +134,39 @@ impl Admin {
 
     /// A pending refund arrives, or a refund fails (also after it had succeeded); answers with the refund.
     pub async fn settle_refund(&self, refund: &str, outcome: Outcome) -> anyhow::Result<Value> {
-        self.call(Method::POST, &format!("refunds/{refund}/settlement"), &Ending { outcome }).await
+        self.move_refund(
+            refund,
+            match outcome {
+                Outcome::Succeed => RefundStatus::Succeeded,
+                Outcome::Fail => RefundStatus::Failed,
+            },
+        )
+        .await
     }
 
-    /// The cardholder disputes a captured charge; answers with the dispute.
+    /// The bank moves a refund on, as far as its status allows; answers with the refund.
+    pub async fn move_refund(&self, refund: &str, status: RefundStatus) -> anyhow::Result<Value> {
+        self.call(Method::PUT, &format!("refunds/{refund}/status"), &Progress { status }).await
+    }
+
+    /// The cardholder disputes all that is captured and not refunded of a charge; answers with the dispute.
     pub async fn open_dispute(&self, charge: &str) -> anyhow::Result<Value> {
-        self.call(Method::POST, "disputes", &NewDispute { charge: charge.to_owned() }).await
+        self.open_dispute_with(&NewDispute { charge: charge.to_owned(), ..NewDispute::default() }).await
     }
 
-    /// The bank decides a dispute; answers with the dispute.
+    /// The cardholder disputes a part of a charge, or for another reason, or the bank only inquires; answers with the
+    /// dispute.
+    pub async fn open_dispute_with(&self, dispute: &NewDispute) -> anyhow::Result<Value> {
+        self.call(Method::POST, "disputes", dispute).await
+    }
+
+    /// The bank has our answer (`UnderReview`, `WarningUnderReview`), or makes its inquiry a dispute (`NeedsResponse`);
+    /// answers with the dispute.
+    pub async fn update_dispute(&self, dispute: &str, status: DisputeStatus) -> anyhow::Result<Value> {
+        self.call(Method::PUT, &format!("disputes/{dispute}/status"), &Progress { status }).await
+    }
+
+    /// The bank decides a dispute, or drops its inquiry, which cannot be lost; answers with the dispute.
     pub async fn close_dispute(&self, dispute: &str, outcome: Outcome) -> anyhow::Result<Value> {
         self.call(Method::POST, &format!("disputes/{dispute}/closing"), &Ending { outcome }).await
     }

@@ -12,7 +12,8 @@ use crate::events::API_VERSION;
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) body: Value,
+    /// As JSON; text, because stored answers are many.
+    pub(crate) body: String,
     /// Whether the idempotency key keeps it.
     pub(crate) stored: bool,
     pub(crate) should_retry: Option<bool>,
@@ -23,10 +24,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn ok(body: Value) -> Self {
+    pub(crate) fn ok(body: &Value) -> Self {
         Self {
             status: 200,
-            body,
+            body: body.to_string(),
             stored: true,
             should_retry: None,
             retry_after: None,
@@ -36,7 +37,7 @@ impl Answer {
     }
 
     pub(crate) fn error(error: &ApiError) -> Self {
-        Self { status: error.status, stored: error.executed, ..Self::ok(error.body()) }
+        Self { status: error.status, stored: error.executed, ..Self::ok(&error.body()) }
     }
 
     /// The same answer, given again. A stored failure will not change, and Stripe says so.
@@ -46,7 +47,7 @@ impl Answer {
     }
 
     pub(crate) fn into_response(self, call: &Call) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body.to_string()));
+        let mut response = Response::new(Body::from(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let version = call.stripe_version.as_deref().unwrap_or(API_VERSION);

@@ -52,6 +52,10 @@ impl DeliveryLog {
     pub(crate) fn all(&self) -> &[Delivery] {
         &self.0
     }
+
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// Delivers what the outbox holds, each event on its own, as Stripe does: the order is not guaranteed.
@@ -180,7 +184,7 @@ async fn attempt(shared: &Shared, parcel: &Parcel, number: u32) -> bool {
     let delivered = is_taken(status, &answer);
     let mut state = shared.state();
     if delivered && let Some(event) = state.events.get_mut(&parcel.event_id) {
-        event.pending = false;
+        event.taken();
     }
     state.deliveries.0.push(Delivery {
         event_id: parcel.event_id.clone(),

@@ -27,6 +27,7 @@ mod faults;
 mod form;
 mod idempotency;
 mod lists;
+mod money;
 mod operations;
 mod params;
 mod payment_intents;
@@ -50,9 +51,10 @@ pub use admin::Outcome;
 pub use admin_client::Admin;
 pub use delivery::signature;
 pub use events::API_VERSION;
+pub use money::{IntentMoney, charged_twice};
 pub use protocol::{
-    Delivery, EventAction, EventFault, Fault, FaultKind, LoggedRequest, RequestMatch, StatusFault, Switches,
-    WebhookEndpoint,
+    Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest, NewDispute,
+    RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
 };
 
 /// A running stand-in on 127.0.0.1; it stops when dropped.
@@ -60,6 +62,7 @@ pub use protocol::{
 pub struct StandIn {
     base_url: String,
     admin: Admin,
+    shared: Arc<server::Shared>,
     /// Dropping it closes idle connections too, so that a stopped stand-in does not go on answering.
     _shutdown: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
@@ -78,14 +81,14 @@ impl StandIn {
         let (outbox, events) = mpsc::unbounded_channel();
         let shared = Arc::new(server::Shared::new(state::State::new(outbox))?);
         let courier = tokio::spawn(delivery::run(Arc::clone(&shared), events));
-        let router = admin::routes().fallback(server::handle).with_state(shared);
+        let router = admin::routes().fallback(server::handle).with_state(Arc::clone(&shared));
         let (shutdown, stopped) = oneshot::channel::<()>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             // An error means that the sender is gone, which is the signal.
             let _ = stopped.await;
         });
         let server = tokio::spawn(serving.into_future());
-        Ok(Self { admin: Admin::new(&base_url), base_url, _shutdown: shutdown, server, courier })
+        Ok(Self { admin: Admin::new(&base_url), base_url, shared, _shutdown: shutdown, server, courier })
     }
 
     /// What to set as the API's base: `http://127.0.0.1:<port>`.
@@ -98,6 +101,23 @@ impl StandIn {
     #[must_use]
     pub fn admin(&self) -> Admin {
         self.admin.clone()
+    }
+
+    /// [`Admin::conflicting_keys`] within this process, for those who ask often.
+    #[must_use]
+    pub fn conflicting_keys(&self) -> Vec<String> {
+        self.shared.state().requests.conflicting_keys()
+    }
+
+    /// [`Admin::money`] within this process, for those who ask often.
+    #[must_use]
+    pub fn money(&self) -> Vec<IntentMoney> {
+        money::of_all_intents(&self.shared.state())
+    }
+
+    /// [`Admin::reset_log`] within this process, for those who ask often.
+    pub fn reset_log(&self) {
+        self.shared.state().reset_log();
     }
 }
 

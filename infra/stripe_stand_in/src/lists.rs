@@ -1,5 +1,7 @@
 //! Lists with filters and pages: <https://docs.stripe.com/api/pagination>.
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
@@ -33,26 +35,41 @@ pub(crate) fn page<T: Record>(
             return Err(ApiError::no_such("object", id, cursor));
         }
     }
-    let matching = table.newest_first().filter(|row| is_in_range(params, row.created()) && passes(row));
-    let mut found: Vec<&T> = match (params.text("starting_after"), params.text("ending_before")) {
-        (Some(id), _) => matching.skip_while(|row| row.id() != id).skip(1).take(limit + 1).collect(),
-        (None, Some(id)) => matching.rev().skip_while(|row| row.id() != id).skip(1).take(limit + 1).collect(),
-        (None, None) => matching.take(limit + 1).collect(),
+    let rows = table.between(window(table, params)).iter();
+    let mut found: Vec<&T> = if is_backwards(params) {
+        rows.filter(|row| passes(row)).take(limit + 1).collect()
+    } else {
+        rows.rev().filter(|row| passes(row)).take(limit + 1).collect()
     };
     let has_more = found.len() > limit;
     found.truncate(limit);
-    if params.text("starting_after").is_none() && params.text("ending_before").is_some() {
+    if is_backwards(params) {
         found.reverse();
     }
     let data: Vec<Value> = found.into_iter().map(render).collect();
     Ok(json!({ "object": "list", "url": url, "has_more": has_more, "data": data }))
 }
 
-fn is_in_range(params: &Params, created: i64) -> bool {
+/// Whether the page is the one in front of a row, not the one behind it.
+fn is_backwards(params: &Params) -> bool {
+    params.text("starting_after").is_none() && params.text("ending_before").is_some()
+}
+
+/// The positions of the rows that the time range and the cursors leave, so that nothing else is looked at.
+fn window<T: Record>(table: &Table<T>, params: &Params) -> Range<usize> {
     let bound = |name: &str| params.member("created", name).and_then(|text| text.parse::<i64>().ok());
-    params.integer("created").is_none_or(|exact| created == exact)
-        && bound("gt").is_none_or(|bound| created > bound)
-        && bound("gte").is_none_or(|bound| created >= bound)
-        && bound("lt").is_none_or(|bound| created < bound)
-        && bound("lte").is_none_or(|bound| created <= bound)
+    let next = |time: i64| time.saturating_add(1);
+    let exact = params.integer("created");
+    let position = |cursor: &str| table.position(params.text(cursor)?);
+    let starts = [
+        bound("gt").map(next).or(bound("gte")).or(exact).map(|time| table.count_before(time)),
+        if is_backwards(params) { position("ending_before").map(|position| position + 1) } else { None },
+    ];
+    let ends = [
+        bound("lte").or(exact).map(next).or(bound("lt")).map(|time| table.count_before(time)),
+        position("starting_after"),
+    ];
+    let end = ends.into_iter().flatten().min().unwrap_or(table.len());
+    // A range that ends before it starts is empty.
+    starts.into_iter().flatten().max().unwrap_or(0).min(end)..end
 }

@@ -19,7 +19,7 @@ pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
     let mut answer = match result {
         Ok(mut body) => {
             expand::apply(state, &call.params, &mut body);
-            Answer::ok(body)
+            Answer::ok(&body)
         }
         Err(error) => Answer::error(&error),
     };
@@ -45,6 +45,7 @@ fn dispatch(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         ("POST", ["v1", "refunds", id]) => refunds::update(state, params, id),
         ("GET", ["v1", "charges"]) => charges::list(state, params),
         ("GET", ["v1", "charges", id]) => charges::retrieve(state, params, id),
+        ("GET", ["v1", "disputes"]) => disputes::list(state, params),
         ("GET", ["v1", "disputes", id]) => disputes::retrieve(state, params, id),
         ("GET", ["v1", "events"]) => events::list(state, params),
         ("GET", ["v1", "events", id]) => events::retrieve(state, params, id),

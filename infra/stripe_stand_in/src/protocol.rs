@@ -125,6 +125,49 @@ pub enum EventAction {
     Reorder,
 }
 
+/// A dispute that a cardholder opens.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct NewDispute {
+    /// `ch_…`, a captured charge.
+    pub charge: String,
+    /// In minor units, at most what is captured; what is captured and not refunded if nothing is given.
+    #[serde(default)]
+    pub amount_minor: Option<i64>,
+    /// One of Stripe's reasons; `fraudulent` if nothing is given.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Whether the bank only inquires, and leaves the money where it is.
+    #[serde(default)]
+    pub inquiry: bool,
+}
+
+/// How far a dispute got: <https://docs.stripe.com/api/disputes/object#dispute_object-status>. `Warning…` are those of
+/// an inquiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words are Stripe's")]
+pub enum DisputeStatus {
+    WarningNeedsResponse,
+    WarningUnderReview,
+    WarningClosed,
+    NeedsResponse,
+    UnderReview,
+    Won,
+    Lost,
+}
+
+/// How far a refund got: <https://docs.stripe.com/api/refunds/object#refund_object-status>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words are Stripe's")]
+pub enum RefundStatus {
+    Pending,
+    RequiresAction,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
 /// One request that the stand-in received.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoggedRequest {

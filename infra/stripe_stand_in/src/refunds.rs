@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::amounts;
 use crate::api_error::ApiError;
 use crate::charges::Charge;
+use crate::disputes;
 use crate::lists;
 use crate::params::{Kind, Params, Rule, optional};
+use crate::protocol::RefundStatus;
 use crate::state::{State, new_id, now};
 use crate::table::Record;
 
@@ -33,14 +35,6 @@ const LIST: &[Rule] = &[
     optional("payment_intent", Kind::Text(5000)),
 ];
 
-/// How far a refund got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Pending,
-    Succeeded,
-    Failed,
-}
-
 /// A refund, in the currency's minor units.
 #[derive(Debug, Clone)]
 pub(crate) struct Refund {
@@ -49,7 +43,7 @@ pub(crate) struct Refund {
     payment_intent: String,
     amount: i64,
     currency: String,
-    status: Status,
+    status: RefundStatus,
     reason: Option<String>,
     metadata: BTreeMap<String, String>,
     created: i64,
@@ -67,18 +61,13 @@ impl Record for Refund {
 
 impl Refund {
     pub(crate) fn render(&self) -> Value {
-        let status = match self.status {
-            Status::Pending => "pending",
-            Status::Succeeded => "succeeded",
-            Status::Failed => "failed",
-        };
         let mut rendered = json!({
             "id": self.id, "object": "refund", "amount": self.amount, "balance_transaction": null,
             "charge": self.charge, "created": self.created, "currency": self.currency, "metadata": self.metadata,
             "payment_intent": self.payment_intent, "reason": self.reason, "receipt_number": null,
-            "source_transfer_reversal": null, "status": status, "transfer_reversal": null,
+            "source_transfer_reversal": null, "status": self.status, "transfer_reversal": null,
         });
-        if let (Status::Failed, Some(members)) = (self.status, rendered.as_object_mut()) {
+        if let (RefundStatus::Failed, Some(members)) = (self.status, rendered.as_object_mut()) {
             members.insert("failure_reason".to_owned(), json!("expired_or_canceled_card"));
         }
         rendered
@@ -88,7 +77,7 @@ impl Refund {
 pub(crate) fn create(state: &mut State, params: &Params) -> Result<Value, ApiError> {
     params.check(CREATE)?;
     let charge = charge_to_refund(state, params)?;
-    if charge.disputed {
+    if disputes::hold_money_of(state, charge) {
         return Err(ApiError::refused(
             "charge_disputed",
             format!("Charge {} has been charged back.", charge.id),
@@ -114,7 +103,7 @@ pub(crate) fn create(state: &mut State, params: &Params) -> Result<Value, ApiErr
         payment_intent: charge.payment_intent.clone(),
         amount,
         currency: charge.currency.clone(),
-        status: if state.switches.refunds_pending { Status::Pending } else { Status::Succeeded },
+        status: if state.switches.refunds_pending { RefundStatus::Pending } else { RefundStatus::Succeeded },
         reason: params.owned("reason"),
         metadata,
         created: now(),
@@ -124,7 +113,8 @@ pub(crate) fn create(state: &mut State, params: &Params) -> Result<Value, ApiErr
 
 fn record(state: &mut State, refund: Refund) -> Value {
     let rendered = refund.render();
-    if let Some(charge) = state.charges.get_mut(&refund.charge) {
+    let charge = refund.charge.clone();
+    if let Some(charge) = state.charges.get_mut(&charge) {
         let before = json!({ "amount_refunded": charge.amount_refunded, "refunded": false });
         charge.amount_refunded += refund.amount;
         let charge = charge.render();
@@ -132,6 +122,7 @@ fn record(state: &mut State, refund: Refund) -> Value {
     }
     state.refunds.insert(refund);
     state.emit("refund.created", rendered.clone());
+    disputes::resolve_inquiry_of(state, &charge);
     rendered
 }
 
@@ -191,36 +182,34 @@ pub(crate) fn of_charge(state: &State, charge: &str) -> Value {
     json!({ "object": "list", "url": url, "has_more": false, "data": data })
 }
 
-/// A pending refund arrives.
-pub(crate) fn succeed(state: &mut State, id: &str) -> Result<Value, ApiError> {
-    let rendered = settle(state, id, Status::Succeeded)?;
-    state.emit_change("refund.updated", rendered.clone(), json!({ "status": "pending" }));
-    state.emit_change("charge.refund.updated", rendered.clone(), json!({ "status": "pending" }));
-    Ok(rendered)
-}
-
-/// A refund fails, also after it had succeeded: the money is back with us.
+/// The bank moves a refund on. One that fails, also after it had succeeded, or is cancelled brings the money back to us.
 /// <https://docs.stripe.com/refunds#failed-refunds>
-pub(crate) fn fail(state: &mut State, id: &str) -> Result<Value, ApiError> {
-    let before = json!({ "status": retrieve(state, &Params::default(), id)?.get("status") });
-    let rendered = settle(state, id, Status::Failed)?;
-    let refund = state.refunds.get(id).cloned();
-    if let Some(refund) = refund
-        && let Some(charge) = state.charges.get_mut(&refund.charge)
-    {
-        charge.amount_refunded -= refund.amount;
+pub(crate) fn move_to(state: &mut State, id: &str, status: RefundStatus) -> Result<Value, ApiError> {
+    let refund = state.refunds.get_mut(id).ok_or_else(|| ApiError::not_found("refund", id, "id"))?;
+    if !can_follow(refund.status, status) {
+        return Err(ApiError::refused("refund_unexpected_state", "This refund cannot change in that way."));
+    }
+    let before = json!({ "status": refund.status });
+    refund.status = status;
+    let (charge, amount, rendered) = (refund.charge.clone(), refund.amount, refund.render());
+    let comes_back = matches!(status, RefundStatus::Failed | RefundStatus::Canceled);
+    if let Some(charge) = state.charges.get_mut(&charge).filter(|_| comes_back) {
+        charge.amount_refunded -= amount;
     }
     state.emit_change("refund.updated", rendered.clone(), before.clone());
     state.emit_change("charge.refund.updated", rendered.clone(), before);
-    state.emit("refund.failed", rendered.clone());
+    if status == RefundStatus::Failed {
+        state.emit("refund.failed", rendered.clone());
+    }
     Ok(rendered)
 }
 
-fn settle(state: &mut State, id: &str, status: Status) -> Result<Value, ApiError> {
-    let refund = state.refunds.get_mut(id).ok_or_else(|| ApiError::not_found("refund", id, "id"))?;
-    if refund.status == Status::Failed || refund.status == status {
-        return Err(ApiError::refused("refund_unexpected_state", "This refund cannot change in that way."));
+const fn can_follow(before: RefundStatus, after: RefundStatus) -> bool {
+    use RefundStatus::{Canceled, Failed, Pending, RequiresAction, Succeeded};
+    match before {
+        Pending => matches!(after, RequiresAction | Succeeded | Failed | Canceled),
+        RequiresAction => matches!(after, Pending | Succeeded | Failed | Canceled),
+        Succeeded => matches!(after, Failed),
+        Failed | Canceled => false,
     }
-    refund.status = status;
-    Ok(refund.render())
 }

@@ -12,13 +12,14 @@ use crate::api_error::ApiError;
 use crate::call::Call;
 use crate::idempotency::Claim;
 use crate::operations;
-use crate::protocol::{FaultKind, LoggedRequest, StatusFault};
+use crate::protocol::{FaultKind, StatusFault};
 use crate::state::State;
 
 /// Larger requests are refused.
 const LARGEST_BODY_BYTES: usize = 1024 * 1024;
 
 /// What all requests share.
+#[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) http: reqwest::Client,
@@ -82,16 +83,7 @@ fn admit(
     call: &Call,
     readable: Result<(), ApiError>,
 ) -> Result<Option<FaultKind>, ApiError> {
-    state.requests.begin(LoggedRequest {
-        id: call.request_id.clone(),
-        method: call.method.to_string(),
-        path: call.path.clone(),
-        params: serde_json::Value::Object(call.params.0.clone()),
-        stripe_version: call.stripe_version.clone(),
-        idempotency_key: call.idempotency_key.clone(),
-        status: None,
-        replayed: false,
-    });
+    state.requests.begin(call);
     readable?;
     call.authorise(|id| state.payment_intents.get(id).map(|intent| intent.client_secret.clone()))?;
     Ok(state.faults.take(call.method.as_str(), &call.path))

@@ -19,6 +19,7 @@ use crate::request_log::RequestLog;
 use crate::table::Table;
 
 /// The state of one stand-in; it stands behind one mutex, which is never held across an await.
+#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) payment_methods: Table<PaymentMethod>,
@@ -65,6 +66,13 @@ impl State {
             cause: None,
             outbox,
         }
+    }
+
+    /// Forgets what was requested and delivered so far, so that the log of a long run does not grow for ever. Objects,
+    /// events and stored answers stay.
+    pub(crate) fn reset_log(&mut self) {
+        self.requests = RequestLog::default();
+        self.deliveries.forget();
     }
 }
 

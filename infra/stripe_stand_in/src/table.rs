@@ -1,6 +1,7 @@
 //! Objects by id, in the order in which they were made.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Something that has one of Stripe's ids and a time.
 pub(crate) trait Record {
@@ -9,7 +10,7 @@ pub(crate) trait Record {
     fn created(&self) -> i64;
 }
 
-/// All objects of one type.
+/// All objects of one type. A row's time is never before that of the row in front of it.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     rows: Vec<T>,
@@ -34,6 +35,25 @@ impl<T: Record> Table<T> {
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
         self.rows.get_mut(*self.positions.get(id)?)
+    }
+
+    /// Where the row stands among all of them, oldest first.
+    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+        self.positions.get(id).copied()
+    }
+
+    /// How many rows were made before this time.
+    pub(crate) fn count_before(&self, time: i64) -> usize {
+        self.rows.partition_point(|row| row.created() < time)
+    }
+
+    /// The rows at these positions, oldest first.
+    pub(crate) fn between(&self, positions: Range<usize>) -> &[T] {
+        self.rows.get(positions).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     pub(crate) fn newest_first(&self) -> impl DoubleEndedIterator<Item = &T> {

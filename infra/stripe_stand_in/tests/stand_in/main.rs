@@ -1,11 +1,13 @@
 //! What the stand-in promises, and what our client makes of it.
 
 mod client_of_ours;
+mod disputes;
 mod idempotency;
 mod official_clients;
 mod payments;
+mod proof;
 mod published_schema;
-mod refunds_and_disputes;
+mod refunds;
 mod requests;
 mod support;
 mod webhooks;

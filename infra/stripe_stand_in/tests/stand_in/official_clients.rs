@@ -30,11 +30,12 @@ pub(crate) fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
-/// Webhooks of a paid intent, one per line.
+/// Webhooks of a paid intent and its dispute, one per line.
 async fn webhooks(stand_in: &StandIn) -> anyhow::Result<String> {
     let receiver = Receiver::start(stand_in).await?;
-    Api::of(stand_in).paid_intent(&[("description", "kajak – Ř")]).await?;
-    let received = receiver.wait_for(3).await?;
+    let paid = Api::of(stand_in).paid_intent(&[("description", "kajak – Ř")]).await?;
+    stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
+    let received = receiver.wait_for(5).await?;
     let lines = received.iter().map(|webhook| {
         json!({"body": webhook.body, "signature": webhook.signature, "secret": SECRET}).to_string()
     });

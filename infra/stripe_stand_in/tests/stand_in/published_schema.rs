@@ -3,7 +3,7 @@
 use kitloop::domain::{CaptureMethod, JobId, ReservationId};
 use kitloop::stripe::{NewPaymentIntent, NewRefund};
 use serde_json::{Value, json};
-use stripe_stand_in::{Outcome, StandIn, Switches};
+use stripe_stand_in::{DisputeStatus, NewDispute, Outcome, RefundStatus, StandIn, Switches};
 use tokio::process::Command;
 use uuid::Uuid;
 
@@ -28,9 +28,15 @@ async fn live_through_everything(stand_in: &StandIn) -> anyhow::Result<()> {
     let refund = api.post("/v1/refunds", &[("payment_intent", &paid.id()), ("amount", "500")]).await?;
     admin.settle_refund(&refund.id(), Outcome::Fail).await?;
     let dispute = admin.open_dispute(paid.text("/latest_charge")).await?;
-    admin
-        .close_dispute(dispute.pointer("/id").and_then(Value::as_str).unwrap_or_default(), Outcome::Succeed)
-        .await?;
+    let id = dispute["id"].as_str().unwrap_or_default();
+    admin.update_dispute(id, DisputeStatus::UnderReview).await?;
+    admin.close_dispute(id, Outcome::Succeed).await?;
+    let charge = paid.text("/latest_charge").to_owned();
+    let inquiry = NewDispute { inquiry: true, charge, ..NewDispute::default() };
+    let inquiry = admin.open_dispute_with(&inquiry).await?;
+    let id = inquiry["id"].as_str().unwrap_or_default();
+    admin.update_dispute(id, DisputeStatus::WarningUnderReview).await?;
+    admin.close_dispute(id, Outcome::Succeed).await?;
     api.paid_intent(&[("payment_method", "pm_card_chargeDeclined")]).await?;
     let waiting =
         api.intent(&[("payment_method", "pm_card_authenticationRequired"), ("confirm", "true")]).await?;
@@ -42,6 +48,8 @@ async fn live_through_everything(stand_in: &StandIn) -> anyhow::Result<()> {
     admin.set_switches(Switches { refunds_pending: true, payments_processing: true }).await?;
     let pending = api.post("/v1/refunds", &[("payment_intent", &held.id())]).await?;
     anyhow::ensure!(pending.text("/status") == "pending", "{pending:?}");
+    admin.move_refund(&pending.id(), RefundStatus::RequiresAction).await?;
+    admin.move_refund(&pending.id(), RefundStatus::Canceled).await?;
     let form = [
         ("amount", "2000"),
         ("currency", "eur"),
@@ -65,6 +73,7 @@ async fn the_objects_are_as_published() -> anyhow::Result<()> {
         "/v1/payment_intents?limit=100&expand[]=data.latest_charge&expand[]=data.payment_method",
         "/v1/charges?limit=100&expand[]=data.refunds&expand[]=data.payment_intent",
         "/v1/refunds?limit=100&expand[]=data.charge",
+        "/v1/disputes?limit=100&expand[]=data.charge&expand[]=data.payment_intent",
     ] {
         let list = api.get(path).await?;
         assert_eq!(list.status, 200, "{path}");

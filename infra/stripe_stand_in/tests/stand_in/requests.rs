@@ -102,6 +102,35 @@ async fn lists_come_in_pages_newest_first() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn lists_are_cut_by_time() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let api = Api::of(&stand_in);
+    let paid = api.paid_intent(&[]).await?;
+    api.post("/v1/refunds", &[("payment_intent", &paid.id()), ("amount", "500")]).await?;
+    stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
+    for list in ["payment_intents", "refunds", "disputes", "events", "charges"] {
+        let path = format!("/v1/{list}");
+        let everything = api.get(&format!("{path}?limit=100")).await?;
+        let newest = everything.integer("/data/0/created");
+        let oldest = everything.integer(&format!("/data/{}/created", everything.count("/data") - 1));
+        for (range, is_everything) in [
+            (format!("created[gte]={oldest}&created[lte]={newest}"), true),
+            (format!("created[gt]={}&created[lt]={}", oldest - 1, newest + 1), true),
+            (format!("created[gt]={newest}"), false),
+            (format!("created[gte]={}", newest + 1), false),
+            (format!("created[lt]={oldest}"), false),
+            (format!("created[lte]={}", oldest - 1), false),
+            (format!("created[gt]={newest}&created[lt]={oldest}"), false),
+            (format!("created={}", oldest - 1), false),
+        ] {
+            let found = api.get(&format!("{path}?limit=100&{range}")).await?.count("/data");
+            assert_eq!(found, if is_everything { everything.count("/data") } else { 0 }, "{list} {range}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn metadata_is_merged_and_removed() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let api = Api::of(&stand_in);

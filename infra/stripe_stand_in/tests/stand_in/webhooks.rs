@@ -17,7 +17,7 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
     stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
     let secrets = [SecretString::from(SECRET)];
     let mut kinds = Vec::new();
-    for received in receiver.wait_for(6).await? {
+    for received in receiver.wait_for(7).await? {
         let now = jiff::Timestamp::now();
         let payload = verify(received.body.as_bytes(), Some(&received.signature), &secrets, now)?;
         kinds.push(match Event::parse(&payload)?.object {
@@ -30,7 +30,10 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
         });
     }
     kinds.sort_unstable();
-    assert_eq!(kinds, ["charge", "charge", "dispute", "payment_intent", "payment_intent", "refund"]);
+    assert_eq!(
+        kinds,
+        ["charge", "charge", "dispute", "dispute", "payment_intent", "payment_intent", "refund"]
+    );
     Ok(())
 }
 
@@ -99,5 +102,29 @@ async fn events_come_twice_late_and_out_of_order_when_told_to() -> anyhow::Resul
         receiver.types().get(8..),
         Some(["payment_intent.succeeded".to_owned(), "charge.captured".to_owned()].as_slice())
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_nobody_took_is_undelivered() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let (api, admin) = (Api::of(&stand_in), stand_in.admin());
+    let undelivered = async || {
+        let events = api.get("/v1/events?delivery_success=false").await?;
+        anyhow::Ok((events.text("/data/0/id").to_owned(), events.count("/data")))
+    };
+    api.intent(&[]).await?;
+    let (unsent, count) = undelivered().await?;
+    assert_eq!(count, 1);
+    assert_eq!(api.get(&format!("/v1/events/{unsent}")).await?.integer("/pending_webhooks"), 0);
+    let receiver = Receiver::start(&stand_in).await?;
+    receiver.will_answer(StatusCode::INTERNAL_SERVER_ERROR, "down");
+    api.intent(&[]).await?;
+    eventually(|| async { Ok((undelivered().await?.1 == 1).then_some(())) }).await?;
+    assert_eq!(receiver.received().len(), 2);
+    assert_eq!(undelivered().await?.0, unsent);
+    admin.resend_event(&unsent).await?;
+    eventually(|| async { Ok((undelivered().await?.1 == 0).then_some(())) }).await?;
+    assert_eq!(api.get("/v1/events?delivery_success=true").await?.count("/data"), 2);
     Ok(())
 }

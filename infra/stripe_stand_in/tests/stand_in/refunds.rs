@@ -1,7 +1,7 @@
-//! Money that goes back.
+//! Money that we send back.
 
 use serde_json::json;
-use stripe_stand_in::{Outcome, StandIn, Switches};
+use stripe_stand_in::{Outcome, RefundStatus, StandIn, Switches};
 
 use crate::support::Api;
 
@@ -69,21 +69,42 @@ async fn what_was_never_captured_cannot_be_refunded() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_dispute_blocks_refunds() -> anyhow::Result<()> {
+async fn a_refund_that_needs_the_customer_goes_every_way() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let (api, admin) = (Api::of(&stand_in), stand_in.admin());
+    admin.set_switches(Switches { refunds_pending: true, ..Switches::default() }).await?;
     let paid = api.paid_intent(&[]).await?;
-    let dispute = admin.open_dispute(paid.text("/latest_charge")).await?;
-    assert_eq!(
-        (dispute["status"].as_str(), dispute["amount"].as_i64()),
-        (Some("needs_response"), Some(1500))
-    );
-    let refused = api.post("/v1/refunds", &[("payment_intent", &paid.id())]).await?;
-    assert_eq!(refused.text("/error/code"), "charge_disputed");
-    let id = dispute["id"].as_str().unwrap_or_default();
-    assert_eq!(admin.close_dispute(id, Outcome::Fail).await?["status"], "lost");
-    let events = api.get("/v1/events?type=charge.dispute.*").await?;
-    assert_eq!(events.text("/data/0/type"), "charge.dispute.closed");
-    assert_eq!(events.text("/data/1/type"), "charge.dispute.created");
+    for (ending, left_minor) in
+        [(RefundStatus::Canceled, 1500), (RefundStatus::Failed, 1500), (RefundStatus::Succeeded, 0)]
+    {
+        let refund = api.post("/v1/refunds", &[("payment_intent", &paid.id())]).await?.id();
+        let waiting = admin.move_refund(&refund, RefundStatus::RequiresAction).await?;
+        assert_eq!(waiting["status"], "requires_action");
+        let ended = admin.move_refund(&refund, ending).await?;
+        assert_eq!(ended["status"], json!(ending));
+        let updated = api.get("/v1/events?type=refund.updated&limit=1").await?;
+        assert_eq!(updated.text("/data/0/data/previous_attributes/status"), "requires_action");
+        let charge = api.get(&format!("/v1/charges/{}", paid.text("/latest_charge"))).await?;
+        assert_eq!(charge.integer("/amount_refunded"), 1500 - left_minor, "{ending:?}");
+        assert!(admin.move_refund(&refund, RefundStatus::RequiresAction).await.is_err(), "{ending:?}");
+    }
+    assert_eq!(api.get("/v1/events?type=refund.failed").await?.count("/data"), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_keeps_its_metadata() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let api = Api::of(&stand_in);
+    let paid = api.paid_intent(&[("metadata[reservation_id]", "r1")]).await?;
+    let form = [("payment_intent", paid.text("/id")), ("amount", "500"), ("metadata[refund_id]", "f1")];
+    let refund = api.post("/v1/refunds", &form).await?;
+    let listed = api.get("/v1/refunds?limit=1").await?;
+    assert_eq!(listed.body["data"][0]["metadata"], json!({"refund_id": "f1"}));
+    let path = format!("/v1/refunds/{}", refund.id());
+    let changed = api.post(&path, &[("metadata[job_id]", "j1")]).await?;
+    assert_eq!(changed.body["metadata"], json!({"refund_id": "f1", "job_id": "j1"}));
+    let created = api.get("/v1/events?type=refund.created").await?;
+    assert_eq!(created.text("/data/0/data/object/metadata/refund_id"), "f1");
     Ok(())
 }
