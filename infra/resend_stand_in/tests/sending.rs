@@ -153,6 +153,7 @@ async fn failures_come_when_told_to() -> anyhow::Result<()> {
     assert_eq!(ordered.status(), StatusCode::NO_CONTENT);
     let (status, body) = send(&stand_in, "k1", &email(json!({}))).await?;
     assert_eq!((status, &body["name"]), (500, &json!("internal_server_error")));
+    assert_eq!(stand_in.emails().len(), 1);
     assert_eq!(send(&stand_in, "k1", &email(json!({}))).await?.0, 200);
     assert_eq!(stand_in.emails().len(), 1);
     Ok(())
