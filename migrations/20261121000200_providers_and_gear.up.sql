@@ -1,5 +1,26 @@
 -- Who rents out, who works there, and what there is to rent.
 
+-- Whether a document is a cancellation policy: steps of {hours_before, refund_percent}, at most ten, whoever cancels
+-- earlier getting back at least as much. Later than the last step, nothing goes back.
+create function kitloop.is_cancellation_policy(p_policy jsonb) returns boolean
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select p_policy @? 'strict $ ? (@.type() == "array" && @.size() <= 10)' and not exists (
+        select
+        from (
+            select steps.step, lag(steps.step) over (order by steps.position) as earlier
+            from jsonb_array_elements(p_policy) with ordinality steps (step, position)
+        ) pairs
+        where not pairs.step @? '$ ? (@.hours_before >= 0 && @.hours_before <= 8760
+                && @.refund_percent >= 0 && @.refund_percent <= 100 && @.refund_percent.floor() == @.refund_percent)'
+            or not jsonb_path_exists(
+                pairs.step,
+                '$ ? ($earlier == null || @.hours_before < $earlier.hours_before
+                    && @.refund_percent <= $earlier.refund_percent)',
+                jsonb_build_object('earlier', pairs.earlier)
+            )
+    )
+$$;
+
 create table public.providers (
     id uuid primary key default gen_random_uuid(),
     name text not null check (name <> ''),
@@ -13,9 +34,18 @@ create table public.providers (
     max_duration_minutes integer not null default 43200,
     max_open_holds integer check (max_open_holds >= 1),
     capture_method text not null default 'automatic' check (capture_method in ('automatic', 'manual')),
+    cancellation_policy jsonb not null default
+    '[{"hours_before": 24, "refund_percent": 100}, {"hours_before": 2, "refund_percent": 50}]'
+    constraint cancellation_policy_is_monotonic check (kitloop.is_cancellation_policy(cancellation_policy)),
+    tax_rate_basis_points integer not null default 0 check (tax_rate_basis_points between 0 and 10000),
+    contact_email text check (contact_email like '%_@_%'),
     created_at timestamptz not null default now(),
     check (max_duration_minutes >= min_duration_minutes)
 );
+comment on column public.providers.cancellation_policy is
+'Steps of {hours_before, refund_percent} for a customer who cancels; the first step that is early enough counts.';
+comment on column public.providers.tax_rate_basis_points is 'Included in prices; 2100 is 21 %.';
+comment on column public.providers.contact_email is 'Where the shop gets word, and customers answer; public.';
 comment on column public.providers.max_open_holds is 'Open holds one customer may have here at once; null is no limit.';
 
 create table public.provider_members (

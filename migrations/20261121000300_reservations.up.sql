@@ -28,6 +28,8 @@ create table public.reservations (
     cancel_reason text check (
         cancel_reason in ('customer', 'provider', 'declined', 'unanswered', 'payment_canceled', 'conflict')
     ),
+    cancel_note text check (length(cancel_note) <= 500),
+    disputed boolean not null default false,
     notes text check (length(notes) <= 1000),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -38,6 +40,8 @@ create index reservations_by_provider on public.reservations (provider_id);
 create index reservations_lapsing on public.reservations (reserved_until) where status = 'hold';
 create index reservations_unanswered on public.reservations (id) where status = 'authorized';
 comment on column public.reservations.reserved_until is 'The instant a hold lapses; of no meaning once it is firm.';
+comment on column public.reservations.cancel_note is 'What whoever cancelled said.';
+comment on column public.reservations.disputed is 'The bank disputes the payment, or took it back.';
 comment on column public.reservations.paid_at is 'When the money was captured, or the provider said it was paid offline.';
 
 create table public.reservation_lines (

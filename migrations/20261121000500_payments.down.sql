@@ -1,2 +1,3 @@
+drop table public.disputes;
 drop table public.refunds;
 drop table public.payments;

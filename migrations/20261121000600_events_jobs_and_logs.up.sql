@@ -1,4 +1,4 @@
--- What was accepted and must not be lost: events, answers, jobs, runs, and who did what.
+-- What was accepted and must not be lost: events, answers, e-mails, jobs, runs, and who did what.
 
 create table public.stripe_webhook_events (
     id text primary key,
@@ -30,11 +30,35 @@ create table public.idempotency_keys (
 comment on column public.idempotency_keys.response is
 'The first answer: {outcome, answer}. Null only inside the transaction that works it out.';
 
+create table public.notification_logs (
+    id uuid primary key default gen_random_uuid(),
+    reservation_id uuid not null references public.reservations,
+    kind text not null check (
+        kind in (
+            'confirmation', 'cancellation', 'declined', 'conflict_apology', 'conflict_notice', 'dispute_opened',
+            'dispute_closed', 'refund_failed'
+        )
+    ),
+    status text not null default 'queued' check (status in ('queued', 'sent', 'failed', 'off', 'no_address')),
+    message_id text,
+    last_error text,
+    created_at timestamptz not null default now(),
+    sent_at timestamptz,
+    -- Nobody is told the same twice.
+    unique (reservation_id, kind)
+);
+comment on column public.notification_logs.status is 'off: no e-mail is sent here (RESEND_API_KEY is not set).';
+comment on column public.notification_logs.message_id is 'Resend''s.';
+
 create table public.jobs (
     id uuid primary key default gen_random_uuid(),
-    kind text not null check (kind in ('cancel_payment_intent', 'capture_payment_intent', 'refund_payment')),
+    kind text not null check (
+        kind in ('cancel_payment_intent', 'capture_payment_intent', 'refund_payment', 'send_email')
+    ),
     status text not null default 'queued' check (status in ('queued', 'running', 'succeeded', 'failed', 'obsolete')),
-    payment_id uuid not null references public.payments,
+    payment_id uuid references public.payments,
+    refund_id uuid references public.refunds,
+    notification_id uuid references public.notification_logs,
     generation integer not null default 1,
     attempts integer not null default 0,
     max_attempts integer not null default 12,
@@ -45,9 +69,15 @@ create table public.jobs (
     last_error text,
     created_at timestamptz not null default now(),
     finished_at timestamptz,
-    check ((status = 'running') = (lease_until is not null))
+    check ((status = 'running') = (lease_until is not null)),
+    check ((kind = 'send_email') = (payment_id is null)),
+    check ((kind = 'send_email') = (notification_id is not null)),
+    check ((kind = 'refund_payment') = (refund_id is not null))
 );
-create unique index jobs_one_open_per_payment on public.jobs (kind, payment_id) where status in ('queued', 'running');
+create unique index jobs_one_open_per_payment on public.jobs (kind, payment_id)
+where refund_id is null and status in ('queued', 'running');
+create unique index jobs_one_open_per_refund on public.jobs (refund_id) where status in ('queued', 'running');
+create index jobs_by_payment on public.jobs (payment_id);
 create index jobs_due on public.jobs (run_after) where status in ('queued', 'running');
 comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}.';
 comment on column public.jobs.fencing_token is 'Grows with each claim; a worker whose token is old may not finish the job.';
@@ -92,6 +122,7 @@ for each statement execute function kitloop.refuse_change();
 
 alter table public.stripe_webhook_events enable row level security;
 alter table public.idempotency_keys enable row level security;
+alter table public.notification_logs enable row level security;
 alter table public.jobs enable row level security;
 alter table public.worker_heartbeats enable row level security;
 alter table public.cron_runs enable row level security;

@@ -55,8 +55,8 @@ grant execute on function kitloop.claims_see_customer(uuid) to authenticated;
 -- Supabase grants everything on new tables to these roles.
 revoke all on
 public.providers, public.provider_members, public.gear_items, public.customers, public.reservations,
-public.reservation_lines, public.payments, public.refunds, public.stripe_webhook_events, public.idempotency_keys,
-public.jobs, public.worker_heartbeats, public.cron_runs, public.audit_logs
+public.reservation_lines, public.payments, public.refunds, public.disputes, public.stripe_webhook_events,
+public.idempotency_keys, public.notification_logs, public.jobs, public.worker_heartbeats, public.cron_runs, public.audit_logs
 from anon, authenticated;
 
 -- The migrator's own table is in public too.
@@ -64,7 +64,7 @@ alter table if exists public._sqlx_migrations enable row level security;
 
 grant select on public.providers, public.gear_items to anon, authenticated;
 grant select on public.provider_members, public.customers, public.reservations, public.reservation_lines,
-public.payments, public.refunds to authenticated;
+public.payments, public.refunds, public.disputes to authenticated;
 
 create policy catalogue on public.providers for select to anon, authenticated using (true);
 create policy catalogue on public.gear_items for select to anon, authenticated using (archived_at is null);
@@ -79,4 +79,6 @@ using (kitloop.claims_see_reservation(reservation_id));
 create policy own_or_members on public.payments for select to authenticated
 using (kitloop.claims_see_reservation(reservation_id));
 create policy own_or_members on public.refunds for select to authenticated
+using (exists (select from public.payments p where p.id = payment_id));
+create policy own_or_members on public.disputes for select to authenticated
 using (exists (select from public.payments p where p.id = payment_id));

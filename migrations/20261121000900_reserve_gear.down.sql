@@ -1,6 +1,8 @@
 drop function kitloop.reserve_gear(
     text, text, text, uuid, jsonb, boolean, uuid, uuid[], integer[], timestamptz, timestamptz, jsonb, text, bigint
 );
+drop function kitloop.store_answer(text, text, text, text, jsonb);
+drop function kitloop.claim_idempotency_key(text, text, text, text);
 drop function kitloop.take_hold(
     uuid, jsonb, boolean, uuid, uuid[], integer[], timestamptz, timestamptz, jsonb, text, bigint
 );

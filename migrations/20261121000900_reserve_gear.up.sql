@@ -205,8 +205,51 @@ begin
 end
 $$;
 
--- The operation: idempotency around take_hold. The claim commits with the work; a second request with the same key
--- waits here for the first one's answer.
+-- Claims an idempotency key for the work that follows, or finds the answer of whoever claimed it before (is_claimed
+-- false). The claim commits with the work; a second request with the same key waits here for the first one's answer.
+-- Outcomes: the stored one, idempotency_key_reused, request_in_flight. Locks: the idempotency row.
+create function kitloop.claim_idempotency_key(
+    p_caller text, p_operation text, p_key text, p_request_hash text,
+    out is_claimed boolean, out outcome text, out answer jsonb
+)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    v_row public.idempotency_keys;
+begin
+    is_claimed := false;
+    begin
+        insert into public.idempotency_keys (caller, operation, key, request_hash)
+        values (p_caller, p_operation, p_key, p_request_hash)
+        on conflict do nothing;
+        is_claimed := found;
+    exception when lock_not_available then
+        outcome := 'request_in_flight';
+        return;
+    end;
+    if is_claimed then
+        return;
+    end if;
+    select * into strict v_row from public.idempotency_keys k
+    where k.caller = p_caller and k.operation = p_operation and k.key = p_key;
+    if v_row.request_hash <> p_request_hash then
+        outcome := 'idempotency_key_reused';
+        return;
+    end if;
+    outcome := v_row.response ->> 'outcome';
+    answer := nullif(v_row.response -> 'answer', 'null');
+end
+$$;
+
+-- Stores the answer of whoever claimed the key.
+create function kitloop.store_answer(p_caller text, p_operation text, p_key text, p_outcome text, p_answer jsonb)
+returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+    update public.idempotency_keys k
+    set response = jsonb_build_object('outcome', p_outcome, 'answer', p_answer)
+    where k.caller = p_caller and k.operation = p_operation and k.key = p_key
+$$;
+
+-- The operation: idempotency around take_hold.
 --
 -- p_caller: whose key it is. p_profile: {name, email, phone} of the user. p_walk_in: the same of the person staff
 -- books for, or null. p_amount_total_minor: the price staff sets, in minor units; ignored for customers.
@@ -220,32 +263,12 @@ create function kitloop.reserve_gear(
     out outcome text, out replayed boolean, out answer jsonb
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    v_row public.idempotency_keys;
 begin
-    replayed := false;
-    begin
-        insert into public.idempotency_keys (caller, operation, key, request_hash)
-        values (p_caller, 'reserve_gear', p_idempotency_key, p_request_hash)
-        on conflict do nothing
-        returning * into v_row;
-    exception when lock_not_available then
-        outcome := 'request_in_flight';
-        return;
-    end;
-    if v_row.key is null then
-        select * into strict v_row from public.idempotency_keys k
-        where k.caller = p_caller and k.operation = 'reserve_gear' and k.key = p_idempotency_key;
-        if v_row.request_hash <> p_request_hash then
-            outcome := 'idempotency_key_reused';
-            return;
-        end if;
-        replayed := true;
-        outcome := v_row.response ->> 'outcome';
-        answer := nullif(v_row.response -> 'answer', 'null');
+    select not c.is_claimed, c.outcome, c.answer into replayed, outcome, answer
+    from kitloop.claim_idempotency_key(p_caller, 'reserve_gear', p_idempotency_key, p_request_hash) c;
+    if replayed then
         return;
     end if;
-
     select h.outcome, h.answer into outcome, answer
     from kitloop.take_hold(
         p_user_id, p_profile, p_is_admin, p_provider_id, p_gear_ids, p_quantities, p_start, p_end, p_walk_in, p_notes,
@@ -256,9 +279,7 @@ begin
         -- for the same item, waiting too.
         perform set_config('synchronous_commit', 'off', true);
     end if;
-    update public.idempotency_keys k
-    set response = jsonb_build_object('outcome', outcome, 'answer', answer)
-    where k.caller = p_caller and k.operation = 'reserve_gear' and k.key = p_idempotency_key;
+    perform kitloop.store_answer(p_caller, 'reserve_gear', p_idempotency_key, outcome, answer);
 end
 $$;
 

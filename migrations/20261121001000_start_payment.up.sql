@@ -49,13 +49,13 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     end
 $$;
 
--- Adds a job for a payment. If one of its kind is open, that one serves: but by an update, which waits for a worker that
+-- Adds a job that cancels or captures a payment. If one of its kind is open, that one serves: but by an update, which waits for a worker that
 -- is about to end it as obsolete for reasons that were true a moment ago, and then inserts after all.
 create function kitloop.enqueue_job(p_kind text, p_payment_id uuid) returns void
 language sql set search_path = pg_catalog, pg_temp as $$
     insert into public.jobs as jobs (kind, payment_id, run_after)
     values (p_kind, p_payment_id, clock_timestamp())
-    on conflict (kind, payment_id) where status in ('queued', 'running')
+    on conflict (kind, payment_id) where refund_id is null and status in ('queued', 'running')
     do update set run_after = least(jobs.run_after, excluded.run_after)
 $$;
 

@@ -5,7 +5,7 @@ drop function kitloop.write_payment_fact(uuid, jsonb);
 drop function kitloop.repeated_decision(public.reservations, public.payments, text);
 drop function kitloop.settle_money(public.reservations, public.payments, jsonb);
 drop function kitloop.is_still_free(public.reservations, timestamptz);
-drop function kitloop.send_back(public.payments);
+drop function kitloop.send_back(public.payments, text);
 drop function kitloop.lock_payment(public.reservations, jsonb);
 drop function kitloop.is_amount(jsonb, bigint, text);
 drop function kitloop.is_stale(public.payments, jsonb);

@@ -81,12 +81,16 @@ begin
 end
 $$;
 
--- Sends the money of a payment back: a refund of what was captured, else the release of what was authorised.
-create function kitloop.send_back(p_payment public.payments) returns void
-language sql set search_path = pg_catalog, pg_temp as $$
-    select kitloop.enqueue_job(
-        case p_payment.status when 'succeeded' then 'refund_payment' else 'cancel_payment_intent' end, p_payment.id
-    )
+-- Sends all money of a payment back: a refund of what was captured, else the release of what was authorised.
+create function kitloop.send_back(p_payment public.payments, p_reason text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if p_payment.status = 'succeeded' then
+        perform kitloop.refund_payment(p_payment.id, p_payment.captured_minor, p_reason);
+    else
+        perform kitloop.enqueue_job('cancel_payment_intent', p_payment.id);
+    end if;
+end
 $$;
 
 -- Whether the lines of a reservation fit beside what others use. The caller holds the gear rows.
@@ -115,7 +119,7 @@ declare
 begin
     if not kitloop.is_amount(p_fact, p_payment.amount_minor, p_payment.currency) then
         update public.payments p set superseded = true where p.id = p_payment.id;
-        perform kitloop.send_back(p_payment);
+        perform kitloop.send_back(p_payment, 'amount_mismatch');
         if p_reservation.status = 'authorized' and not p_payment.superseded then
             update public.reservations r
             set status = 'cancelled', cancel_reason = 'payment_canceled'
@@ -124,14 +128,14 @@ begin
         return 'amount_mismatch';
     end if;
     if p_payment.superseded then
-        perform kitloop.send_back(p_payment);
+        perform kitloop.send_back(p_payment, 'duplicate_payment');
         return 'duplicate_payment';
     end if;
     if p_reservation.status in ('confirmed', 'active', 'completed') then
         return 'already_confirmed';
     end if;
     if p_reservation.status in ('cancelled', 'no_show') then
-        perform kitloop.send_back(p_payment);
+        perform kitloop.send_back(p_payment, 'late_payment');
         return 'refund_late_payment';
     end if;
     if p_reservation.status = 'authorized'
@@ -142,12 +146,14 @@ begin
         set status = case when v_is_captured then 'confirmed' else 'authorized' end,
             paid_at = case when v_is_captured then v_now end
         where r.id = p_reservation.id;
+        perform kitloop.notify(p_reservation.id, 'confirmation') where v_is_captured;
         return case when v_is_captured then 'confirmed' else 'authorized' end;
     end if;
     update public.reservations r
     set status = 'cancelled', cancel_reason = 'conflict'
     where r.id = p_reservation.id;
-    perform kitloop.send_back(p_payment);
+    perform kitloop.send_back(p_payment, 'conflict');
+    perform kitloop.notify(p_reservation.id, kind) from unnest(array['conflict_apology', 'conflict_notice']) kind;
     return 'cancelled_conflict';
 end
 $$;
@@ -169,7 +175,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     end
 $$;
 
--- Writes a fact to its payment.
+-- Writes a fact to its payment. What went back before we heard that it came in is credited now.
 create function kitloop.write_payment_fact(p_payment_id uuid, p_fact jsonb) returns public.payments
 language sql set search_path = pg_catalog, pg_temp as $$
     update public.payments p
@@ -178,6 +184,10 @@ language sql set search_path = pg_catalog, pg_temp as $$
         captured_minor = case p_fact ->> 'status'
             when 'succeeded' then (p_fact ->> 'amount_received_minor')::bigint
             else p.captured_minor
+        end,
+        credited_minor = case p_fact ->> 'status'
+            when 'succeeded' then least(p.credited_minor, (p_fact ->> 'amount_received_minor')::bigint)
+            else p.credited_minor
         end,
         authorized_at = case p_fact ->> 'status'
             when 'requires_capture' then clock_timestamp()
@@ -231,6 +241,11 @@ begin
         else kitloop.repeated_decision(v_reservation, v_payment, v_status)
     end;
     if decision is not null then
+        update public.payments p
+        set capture_before = (p_fact ->> 'capture_before')::timestamptz
+        where p.id = v_payment.id and p.status in ('requires_capture', 'capturing')
+            and p.capture_before is distinct from (p_fact ->> 'capture_before')::timestamptz
+            and p_fact ->> 'capture_before' is not null;
         return;
     end if;
     v_payment := kitloop.write_payment_fact(v_payment.id, p_fact);
@@ -241,6 +256,7 @@ begin
         update public.reservations r
         set status = 'cancelled', cancel_reason = 'payment_canceled'
         where r.id = reservation_id and r.status in ('hold', 'authorized');
+        perform kitloop.notify(reservation_id, 'cancellation') where v_reservation.status = 'authorized';
     end if;
 end
 $$;

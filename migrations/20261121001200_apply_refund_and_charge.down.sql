@@ -1,9 +1,11 @@
 drop function kitloop.apply_dispute(jsonb);
+drop function kitloop.book_disputes(public.payments);
+drop function kitloop.write_dispute_fact(uuid, jsonb);
+drop function kitloop.is_in_dispute(uuid);
+drop function kitloop.is_dispute_favourable(text);
 drop function kitloop.is_dispute_over(text);
 drop function kitloop.apply_charge(jsonb);
 drop function kitloop.apply_refund(jsonb);
+drop function kitloop.write_refund_fact(public.payments, jsonb);
 drop function kitloop.lock_payment_of_intent(text);
 drop function kitloop.refund_rank(text);
-drop function kitloop.failed_refunds(uuid);
-drop function kitloop.must_go_back(public.payments);
-drop function kitloop.refunded_minor(uuid);

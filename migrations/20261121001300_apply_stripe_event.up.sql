@@ -1,6 +1,27 @@
 -- A verified Stripe event, logged, decided on and applied in one transaction.
 
--- Logs an event, or finds it. Returns true when it has to run: it is new, or failed before. A second delivery of the
+-- Applies a fact of any kind: what the webhook, the worker and the reconciliation all come through. Decisions: those of
+-- the apply_ functions, and ignored for none. Locks, in order: reservation, gear rows by id, payment, refund, job.
+create function kitloop.apply_fact(p_fact jsonb, out decision text, out reservation_id uuid)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    case p_fact ->> 'kind'
+        when 'payment_intent' then
+            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_payment_intent(p_fact) a;
+        when 'refund' then
+            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_refund(p_fact) a;
+        when 'charge' then
+            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_charge(p_fact) a;
+        when 'dispute' then
+            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_dispute(p_fact) a;
+        else
+            decision := 'ignored';
+    end case;
+end
+$$;
+
+-- Logs an event, or finds it. Returns true when it has to run: it is new, or failed before, or was about something that
+-- was not known yet. A second delivery of the
 -- same event waits here for the first. Locks: the event's row.
 create function kitloop.claim_stripe_event(p_event_id text, p_type text, p_payload jsonb) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -13,7 +34,7 @@ begin
     end if;
     update public.stripe_webhook_events e
     set attempts = e.attempts + 1
-    where e.id = p_event_id and e.status = 'failed';
+    where e.id = p_event_id and (e.status = 'failed' or e.decision = 'unmatched');
     if found then
         return true;
     end if;
@@ -37,18 +58,7 @@ begin
         select e.reservation_id into reservation_id from public.stripe_webhook_events e where e.id = p_event_id;
         return;
     end if;
-    case p_fact ->> 'kind'
-        when 'payment_intent' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_payment_intent(p_fact) a;
-        when 'refund' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_refund(p_fact) a;
-        when 'charge' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_charge(p_fact) a;
-        when 'dispute' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_dispute(p_fact) a;
-        else
-            decision := 'ignored';
-    end case;
+    select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_fact(p_fact) a;
     update public.stripe_webhook_events e
     set status = case when apply_stripe_event.decision in ('ignored', 'unmatched') then 'ignored' else 'processed' end,
         decision = apply_stripe_event.decision,

@@ -1,24 +1,32 @@
--- What has to be done at Stripe because of a decision: written with the decision, claimed by a lease, checked again
+-- What has to be done elsewhere because of a decision (at Stripe; an e-mail): written with the decision, claimed by a lease, checked again
 -- when claimed, finished only by the worker that holds the newest token.
 
 -- Whether the reason of a job still holds: money is moved for what is true now, not for what was true then.
 create function kitloop.job_still_holds(p_job public.jobs) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select case p_job.kind
-        when 'capture_payment_intent' then p.status = 'capturing'
-        when 'cancel_payment_intent' then
-            p.payment_intent_id is not null
-            and p.status not in ('succeeded', 'canceled', 'capturing')
-            and (p.superseded or r.status in ('expired', 'cancelled', 'no_show'))
-        when 'refund_payment' then kitloop.must_go_back(p)
+        when 'capture_payment_intent' then (
+            select p.status = 'capturing' from public.payments p where p.id = p_job.payment_id
+        )
+        when 'cancel_payment_intent' then (
+            select p.payment_intent_id is not null
+                and p.status not in ('succeeded', 'canceled', 'capturing')
+                and (p.superseded or r.status in ('expired', 'cancelled', 'no_show'))
+            from public.payments p
+            join public.reservations r on r.id = p.reservation_id
+            where p.id = p_job.payment_id
+        )
+        when 'refund_payment' then (
+            select r.status = 'pending' and r.stripe_refund_id is null from public.refunds r where r.id = p_job.refund_id
+        )
+        when 'send_email' then (
+            select n.status = 'queued' from public.notification_logs n where n.id = p_job.notification_id
+        )
     end
-    from public.payments p
-    join public.reservations r on r.id = p.reservation_id
-    where p.id = p_job.payment_id
 $$;
 
--- Ends a job for good, as failed: a person has to look. A payment that could not be captured may be declined again.
--- The caller holds the payment and the job.
+-- Ends a job for good, as failed: a person has to look. A payment that could not be captured may be declined again; what
+-- a refund should have carried is owed. The caller holds the payment and the job.
 create function kitloop.fail_job(p_job_id uuid, p_error text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -28,9 +36,21 @@ begin
     set status = 'failed', lease_until = null, last_error = p_error, finished_at = clock_timestamp()
     where j.id = p_job_id
     returning * into v_job;
-    if v_job.kind = 'capture_payment_intent' then
-        update public.payments p set status = 'requires_capture' where p.id = v_job.payment_id and p.status = 'capturing';
-    end if;
+    case v_job.kind
+        when 'capture_payment_intent' then
+            update public.payments p set status = 'requires_capture'
+            where p.id = v_job.payment_id and p.status = 'capturing';
+        when 'refund_payment' then
+            update public.refunds r set status = 'canceled', updated_at = clock_timestamp()
+            where r.id = v_job.refund_id and r.status = 'pending' and r.stripe_refund_id is null;
+            perform kitloop.notify(p.reservation_id, 'refund_failed') from public.payments p
+            where p.id = v_job.payment_id;
+        when 'send_email' then
+            update public.notification_logs n set status = 'failed', last_error = p_error
+            where n.id = v_job.notification_id;
+        else
+            null;
+    end case;
 end
 $$;
 
@@ -41,7 +61,7 @@ create function kitloop.give_up_job(p_job public.jobs) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     perform from public.payments p where p.id = p_job.payment_id for update skip locked;
-    if found then
+    if found or p_job.payment_id is null then
         perform kitloop.fail_job(p_job.id, coalesce(p_job.last_error, 'the worker died in every attempt'));
     else
         update public.jobs j set lease_until = clock_timestamp() + interval '5 seconds' where j.id = p_job.id;
@@ -50,13 +70,13 @@ end
 $$;
 
 -- The operation: claims the next due job, or one whose lease ran out; no row when there is none. Jobs whose reason is
--- gone or whose attempts are used up end on the way. amount_minor: what to refund or capture. Locks: the job's row,
--- skipping those that others hold.
+-- gone or whose attempts are used up end on the way; refunds wait for the end of a dispute. amount_minor: what to refund
+-- or capture. notification: what an e-mail tells. Locks: the job's row, skipping those that others hold.
 create function kitloop.claim_job(
     p_worker text, p_lease_seconds integer
 ) returns table (
-    job_id uuid, kind text, fencing_token bigint, generation integer, payment_id uuid, payment_intent_id text,
-    amount_minor bigint, reservation_id uuid
+    job_id uuid, kind text, fencing_token bigint, generation integer, reservation_id uuid, payment_intent_id text,
+    amount_minor bigint, refund_id uuid, notification jsonb
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -77,6 +97,10 @@ begin
             where j.id = v_job.id;
         elsif v_job.status = 'running' and v_job.attempts >= v_job.max_attempts then
             perform kitloop.give_up_job(v_job);
+        elsif v_job.kind = 'refund_payment' and kitloop.is_in_dispute(v_job.payment_id) then
+            update public.jobs j
+            set status = 'queued', lease_until = null, run_after = clock_timestamp() + interval '15 minutes'
+            where j.id = v_job.id;
         else
             exit;
         end if;
@@ -87,20 +111,20 @@ begin
     where j.id = v_job.id
     returning * into v_job;
     return query
-    select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, p.id, p.payment_intent_id,
-        case v_job.kind
-            when 'refund_payment' then p.captured_minor - kitloop.refunded_minor(p.id)
-            else p.amount_minor
-        end,
-        p.reservation_id
-    from public.payments p
-    where p.id = v_job.payment_id;
+    select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, coalesce(p.reservation_id, n.reservation_id),
+        p.payment_intent_id, coalesce(r.amount_minor, p.amount_minor), r.id,
+        kitloop.notification_document(n)
+    from (select v_job.payment_id, v_job.refund_id, v_job.notification_id) job
+    left join public.payments p on p.id = job.payment_id
+    left join public.refunds r on r.id = job.refund_id
+    left join public.notification_logs n on n.id = job.notification_id;
 end
 $$;
 
 -- The operation: gives a job back after an error. p_is_final: no further attempt makes sense. p_new_generation: the
 -- idempotency key at Stripe is spent. The pause grows: min(900 s, 10 s * 3^(attempt - 1)), of which a random half.
 -- Refusals are counted; while Stripe is only away, cancelling and refunding go on for ever, since money depends on it.
+-- An e-mail is given up after 23 h: Resend knows its idempotency key for a day, and nobody is told twice.
 -- Outcomes: retried, failed, fenced. Locks, in order: payment, job.
 create function kitloop.retry_job(
     p_job_id uuid, p_fencing_token bigint, p_error text, p_is_final boolean, p_new_generation boolean, out outcome text
@@ -117,7 +141,7 @@ begin
         outcome := 'fenced';
     elsif p_is_final or (
         v_job.attempts >= v_job.max_attempts and (p_new_generation or v_job.kind = 'capture_payment_intent')
-    ) then
+    ) or (v_job.kind = 'send_email' and v_job.created_at < clock_timestamp() - interval '23 hours') then
         perform kitloop.fail_job(p_job_id, p_error);
         outcome := 'failed';
     else
@@ -137,9 +161,9 @@ begin
 end
 $$;
 
--- The operation: what Stripe answered becomes fact, and the job is done; if its reason still holds after that (a refund
--- that failed at once, or after Stripe had stored its answer), it goes back, with a new key, unless three refunds failed. The fact counts even when the
--- job is no longer the caller's: it happened. Outcomes: finished, retried, failed, fenced.
+-- The operation: what Stripe answered becomes fact, and the job is done; if its reason still holds after that (Stripe told
+-- of other refunds than the one wanted), it goes back, with a new key. The fact counts even when the job is no longer the
+-- caller's: it happened. Outcomes: finished, retried, failed, fenced.
 -- Locks, in order: reservation, gear rows by id, payment, refund, job.
 create function kitloop.finish_job(
     p_job_id uuid, p_fencing_token bigint, p_fact jsonb,
@@ -149,19 +173,12 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
 begin
-    case p_fact ->> 'kind'
-        when 'refund' then
-            select a.decision into decision from kitloop.apply_refund(p_fact) a;
-        else
-            select a.decision into decision from kitloop.apply_payment_intent(p_fact) a;
-    end case;
+    select a.decision into decision from kitloop.apply_fact(p_fact) a;
     select * into v_job from public.jobs j where j.id = p_job_id for update;
     if v_job.fencing_token <> p_fencing_token or v_job.status <> 'running' then
         outcome := 'fenced';
     elsif kitloop.job_still_holds(v_job) then
-        outcome := kitloop.retry_job(
-            p_job_id, p_fencing_token, 'not done at Stripe: ' || decision, kitloop.failed_refunds(v_job.payment_id) >= 3, true
-        );
+        outcome := kitloop.retry_job(p_job_id, p_fencing_token, 'not done at Stripe: ' || decision, false, true);
     else
         update public.jobs j
         set status = 'succeeded', lease_until = null, last_error = null, finished_at = clock_timestamp()
@@ -172,6 +189,25 @@ begin
     from public.payments p
     join public.reservations r on r.id = p.reservation_id
     where p.id = v_job.payment_id;
+end
+$$;
+
+-- The operation: an e-mail went out, under Resend's p_message_id, or is not sent here at all (null).
+-- Outcomes: finished, fenced. Locks, in order: job.
+create function kitloop.finish_email(p_job_id uuid, p_fencing_token bigint, p_message_id text, out outcome text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    v_job public.jobs;
+begin
+    update public.jobs j
+    set status = 'succeeded', lease_until = null, last_error = null, finished_at = clock_timestamp()
+    where j.id = p_job_id and j.fencing_token = p_fencing_token and j.status = 'running'
+    returning * into v_job;
+    outcome := case when found then 'finished' else 'fenced' end;
+    update public.notification_logs n
+    set status = case when p_message_id is null then 'off' else 'sent' end, message_id = p_message_id,
+        sent_at = case when p_message_id is not null then clock_timestamp() end
+    where n.id = v_job.notification_id;
 end
 $$;
 
@@ -186,4 +222,5 @@ $$;
 grant execute on function kitloop.claim_job(text, integer) to kitloop_app;
 grant execute on function kitloop.finish_job(uuid, bigint, jsonb) to kitloop_app;
 grant execute on function kitloop.retry_job(uuid, bigint, text, boolean, boolean) to kitloop_app;
+grant execute on function kitloop.finish_email(uuid, bigint, text) to kitloop_app;
 grant execute on function kitloop.beat(text) to kitloop_app;

@@ -10,6 +10,13 @@ begin
         update public.payments p set superseded = true where p.id = p_payment.id;
         perform kitloop.enqueue_job('cancel_payment_intent', p_payment.id);
     end if;
+    insert into public.payments (
+        reservation_id, method, status, capture_method, amount_minor, captured_minor, currency, status_at
+    )
+    select r.id, 'offline', 'succeeded', 'automatic', r.amount_total_minor, r.amount_total_minor, r.currency, p_now
+    from public.reservations r
+    where r.id = p_reservation_id;
+    perform kitloop.notify(p_reservation_id, 'confirmation');
 end
 $$;
 
@@ -74,7 +81,7 @@ $$;
 create function kitloop.confirm_reservation(
     p_user_id uuid, p_is_admin boolean, p_reservation_id uuid, p_action text, p_payment_intent_id text, p_worker text,
     p_lease_seconds integer,
-    out outcome text, out status text, out paid_at timestamptz, out payment_id uuid, out payment_intent_id text,
+    out outcome text, out status text, out paid_at timestamptz, out payment_intent_id text,
     out amount_minor bigint, out job_id uuid, out fencing_token bigint, out generation integer
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -104,7 +111,8 @@ begin
         perform kitloop.confirm_offline(p_reservation_id, v_payment, v_now);
     elsif outcome = 'decline' then
         update public.reservations r set status = 'cancelled', cancel_reason = 'declined' where r.id = p_reservation_id;
-        perform kitloop.send_back(v_payment) where v_payment.id is not null;
+        perform kitloop.send_back(v_payment, 'cancellation') where v_payment.id is not null;
+        perform kitloop.notify(p_reservation_id, 'declined');
     end if;
     if outcome in ('capture', 'offline', 'decline') then
         insert into public.audit_logs (actor, action, provider_id, reservation_id)
@@ -113,7 +121,6 @@ begin
     end if;
     select r.status, r.paid_at into confirm_reservation.status, confirm_reservation.paid_at from public.reservations r
     where r.id = p_reservation_id;
-    payment_id := v_payment.id;
     payment_intent_id := coalesce(v_payment.payment_intent_id, p_payment_intent_id);
     amount_minor := v_payment.amount_minor;
     job_id := v_job.id;

@@ -51,7 +51,8 @@ begin
         for update;
         if found then
             update public.reservations r set status = 'cancelled', cancel_reason = 'unanswered' where r.id = v_id;
-            perform kitloop.send_back(v_payment);
+            perform kitloop.send_back(v_payment, 'cancellation');
+            perform kitloop.notify(v_id, 'declined');
             v_count := v_count + 1;
         end if;
     end loop;

@@ -52,6 +52,8 @@ impl Needs {
     pub const WEBHOOK: Self = Self { stripe_webhook: true, ..Self::DATABASE };
     /// A schedule. It runs without `CRON_SECRET`, too: over HTTP it is then closed.
     pub const SCHEDULE: Self = Self::DATABASE;
+    /// A schedule that calls Stripe.
+    pub const SCHEDULE_AND_STRIPE: Self = Self { stripe_api: true, ..Self::SCHEDULE };
     /// A worker that calls Stripe, sends e-mail and that nobody calls over HTTP.
     pub const WORKER: Self = Self { stripe_api: true, email: true, ..Self::DATABASE };
     /// What the whole product needs.

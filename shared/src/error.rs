@@ -176,6 +176,24 @@ codes! {
     CancelledConflict = "cancelled_conflict",
     /// The reservation is cancelled or over.
     ReservationOver = "reservation_over",
+    /// The reservation was cancelled before.
+    AlreadyCancelled = "already_cancelled",
+    /// The gear is with the customer.
+    RentalStarted = "rental_started",
+    /// No money of the reservation has come in.
+    NotPaid = "not_paid",
+    /// All money of the reservation went back, or is on its way.
+    AlreadyRefunded = "already_refunded",
+    /// More was asked back than is left; `refundable_minor` says how much is.
+    RefundExceedsPayment = "refund_exceeds_payment",
+    /// The currency has no such amounts; `step_minor` says which it has.
+    InvalidRefundAmount = "invalid_refund_amount",
+    /// It was paid at the counter, so the money cannot go back to a card.
+    PaidOffline = "paid_offline",
+    /// The bank has the money until the dispute is decided.
+    PaymentDisputed = "payment_disputed",
+    /// Another invocation is at the same work.
+    AlreadyRunning = "already_running",
     /// The hold has lapsed.
     HoldExpired = "hold_expired",
     /// The body is over the limit.
@@ -217,6 +235,19 @@ impl Code {
                 "The payment came after the hold had lapsed and the gear was gone; it is refunded."
             }
             Self::ReservationOver => "The reservation is over.",
+            Self::AlreadyCancelled => "The reservation is cancelled already.",
+            Self::RentalStarted => "The gear has been handed out.",
+            Self::NotPaid => "The reservation has not been paid.",
+            Self::AlreadyRefunded => "All of the money has been sent back already.",
+            Self::RefundExceedsPayment => "That is more than is left to be refunded.",
+            Self::InvalidRefundAmount => "The currency has no such amount.",
+            Self::PaidOffline => {
+                "It was paid at the counter: hand the money back there, and say so with offline."
+            }
+            Self::PaymentDisputed => {
+                "The payment is disputed: nothing can be refunded until the bank decides."
+            }
+            Self::AlreadyRunning => "Another invocation is at it.",
             Self::HoldExpired => "The hold has lapsed.",
             Self::MalformedBody => "The body cannot be read.",
             Self::InvalidRequest => "One or more fields are missing or wrong.",

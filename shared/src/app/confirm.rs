@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{jobs, stripe_deadline};
+use super::{intents, stripe_deadline};
 use crate::db::{self, Confirmation, ConfirmationRequest, Db};
 use crate::domain::{PaymentStatus, ReservationStatus};
 use crate::error::{Code, Error, Refusal};
@@ -33,7 +33,7 @@ pub async fn confirm(
         Confirmation::Answered { status, paid_at } => Ok(Confirmed { status, paid_at }),
         Confirmation::LookUp(intent_id) => look_up(db, stripe, request, &intent_id, deadline).await,
         Confirmation::Capture(job) => {
-            let finished = jobs::perform(db, stripe, &job, deadline).await?;
+            let finished = intents::perform(db, stripe, &job, deadline).await?;
             stands(finished.status, finished.paid_at)
         }
     }

@@ -3,11 +3,16 @@
 //! What a use case decides about stock, state or money, it leaves to one SQL operation. Those that talk to Stripe are
 //! SQL (claims, says what to do) → Stripe → SQL (records), with nothing locked in between.
 
+pub mod cancel;
 pub mod confirm;
+mod emails;
 pub mod expire;
+mod intents;
 pub mod jobs;
 pub mod pay;
 pub mod ready;
+pub mod reconcile;
+pub mod refund;
 pub mod reserve;
 mod schedule;
 pub mod webhook;

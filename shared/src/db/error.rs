@@ -34,10 +34,21 @@ fn is_passing(state: &SqlState) -> bool {
 
 /// An outcome that is none of the operation's own answers: a refusal by its name, or an impossibility.
 pub(super) fn from_outcome(outcome: &str) -> Error {
-    match Code::from_outcome(outcome) {
-        Some(code) => Refusal::of(code).into(),
-        None => Error::Database(format!("unknown outcome {outcome}")),
+    refusal_with(outcome, None).map_or_else(|error| error, Error::from)
+}
+
+/// The same, with what the operation knows about it.
+///
+/// # Errors
+/// [`Error::Database`] for an outcome that is no refusal.
+pub(super) fn refusal_with(outcome: &str, details: Option<serde_json::Value>) -> Result<Refusal, Error> {
+    let code =
+        Code::from_outcome(outcome).ok_or_else(|| Error::Database(format!("unknown outcome {outcome}")))?;
+    let mut refusal = Refusal::of(code);
+    if let Some(serde_json::Value::Object(details)) = details {
+        refusal.details = details;
     }
+    Ok(refusal)
 }
 
 #[cfg(test)]

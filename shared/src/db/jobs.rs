@@ -1,4 +1,4 @@
-//! `kitloop.claim_job`, `kitloop.finish_job`, `kitloop.retry_job` and `kitloop.beat`.
+//! `kitloop.claim_job`, `kitloop.finish_job`, `kitloop.finish_email`, `kitloop.retry_job` and `kitloop.beat`.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use super::Db;
 use super::reservations::seconds;
 use super::row::{Columns, parsed};
 use crate::domain::{
-    ClaimedJob, Decision, Fact, JobId, JobKind, PaymentId, ReservationId, ReservationStatus,
+    ClaimedJob, Decision, EmailJob, Fact, IntentJob, IntentStep, JobClaim, JobId, JobKind, Notification,
+    RefundId, ReservationId, ReservationStatus,
 };
 use crate::error::Error;
 
@@ -20,22 +21,34 @@ use crate::error::Error;
 pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<ClaimedJob>, Error> {
     let rows = db
         .rows(
-            "select job_id, kind, fencing_token, generation, payment_id, payment_intent_id, amount_minor, reservation_id
+            "select job_id, kind, fencing_token, generation, reservation_id, payment_intent_id, amount_minor,
+                refund_id, notification
             from kitloop.claim_job($1, $2)",
             &[(&worker, Type::TEXT), (&seconds(lease), Type::INT4)],
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    Ok(Some(ClaimedJob {
+    let claim = JobClaim {
         id: JobId(row.column("job_id")?),
         kind: parsed(row, "kind", JobKind::parse)?,
         fencing_token: row.column("fencing_token")?,
         generation: row.column("generation")?,
-        payment_id: PaymentId(row.column("payment_id")?),
-        payment_intent_id: row.column("payment_intent_id")?,
-        amount_minor: row.column("amount_minor")?,
         reservation_id: ReservationId(row.column("reservation_id")?),
-    }))
+    };
+    let step = match claim.kind {
+        JobKind::CancelPaymentIntent => IntentStep::Cancel,
+        JobKind::CapturePaymentIntent => IntentStep::Capture { amount_minor: row.column("amount_minor")? },
+        JobKind::RefundPayment => IntentStep::Refund {
+            amount_minor: row.column("amount_minor")?,
+            refund_id: RefundId(row.column("refund_id")?),
+        },
+        JobKind::SendEmail => {
+            let Json(notification): Json<Notification> = row.column("notification")?;
+            return Ok(Some(ClaimedJob::Email(EmailJob { claim, notification })));
+        }
+    };
+    let payment_intent_id = row.column("payment_intent_id")?;
+    Ok(Some(ClaimedJob::Intent(IntentJob { claim, payment_intent_id, step })))
 }
 
 /// How a job stands after an attempt.
@@ -80,11 +93,15 @@ pub struct FinishedJob {
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`]; the lease then runs out and the job is done again, under the same key at Stripe.
-pub async fn finish_job(db: &Db, job: &ClaimedJob, fact: &Fact) -> Result<FinishedJob, Error> {
+pub async fn finish_job(db: &Db, job: &IntentJob, fact: &Fact) -> Result<FinishedJob, Error> {
     let row = db
         .row(
             "select outcome, decision, status, paid_at from kitloop.finish_job($1, $2, $3)",
-            &[(&job.id.0, Type::UUID), (&job.fencing_token, Type::INT8), (&Json(fact), Type::JSONB)],
+            &[
+                (&job.claim.id.0, Type::UUID),
+                (&job.claim.fencing_token, Type::INT8),
+                (&Json(fact), Type::JSONB),
+            ],
         )
         .await?;
     Ok(FinishedJob {
@@ -93,6 +110,24 @@ pub async fn finish_job(db: &Db, job: &ClaimedJob, fact: &Fact) -> Result<Finish
         status: parsed(&row, "status", ReservationStatus::parse)?,
         paid_at: row.column("paid_at")?,
     })
+}
+
+/// Records that an e-mail went out under Resend's `message_id`, or (`None`) that none is sent here.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`]; the lease then runs out and it is sent again, under the same key at Resend.
+pub async fn finish_email(db: &Db, job: &EmailJob, message_id: Option<&str>) -> Result<JobOutcome, Error> {
+    let row = db
+        .row(
+            "select outcome from kitloop.finish_email($1, $2, $3)",
+            &[
+                (&job.claim.id.0, Type::UUID),
+                (&job.claim.fencing_token, Type::INT8),
+                (&message_id, Type::TEXT),
+            ],
+        )
+        .await?;
+    JobOutcome::parse(row.column("outcome")?)
 }
 
 /// How a job goes on after an error.
@@ -110,13 +145,13 @@ pub enum JobRetry {
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
-pub async fn retry_job(db: &Db, job: &ClaimedJob, error: &str, retry: JobRetry) -> Result<JobOutcome, Error> {
+pub async fn retry_job(db: &Db, claim: &JobClaim, error: &str, retry: JobRetry) -> Result<JobOutcome, Error> {
     let row = db
         .row(
             "select outcome from kitloop.retry_job($1, $2, $3, $4, $5)",
             &[
-                (&job.id.0, Type::UUID),
-                (&job.fencing_token, Type::INT8),
+                (&claim.id.0, Type::UUID),
+                (&claim.fencing_token, Type::INT8),
                 (&error, Type::TEXT),
                 (&(retry == JobRetry::Never), Type::BOOL),
                 (&(retry == JobRetry::WithNewKey), Type::BOOL),

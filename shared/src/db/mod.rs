@@ -4,24 +4,34 @@
 //! same name (schema `kitloop`, folder `migrations/`). Only `query_typed` and its kin are used, since they alone work
 //! behind a transaction pooler.
 
+mod cancellations;
 mod connection;
 mod error;
 mod events;
 mod jobs;
 mod payments;
 mod readiness;
+mod reconciliations;
 mod reservations;
 mod row;
 mod schedules;
 
+pub use cancellations::{
+    CancellationRequest, Cancelled, RefundRequest, Refunding, cancel_reservation, refund_reservation,
+};
 pub use connection::Db;
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
-pub use jobs::{FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_job, retry_job};
+pub use jobs::{FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job};
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,
     settle_payment_intent, start_payment,
 };
 pub use readiness::{Readiness, readiness};
+pub use reconciliations::{
+    MendedPayment, Reconciliation, ReconciliationReport, advance_reconciliation, differences, mend_money,
+    missing_events, open_payment_intents, reconciliation_report, record_finding, settle_fact,
+    start_reconciliation,
+};
 pub use reservations::{
     Confirmation, ConfirmationRequest, ReserveRequest, Reserved, ReservedLine, confirm_reservation,
     reserve_gear,

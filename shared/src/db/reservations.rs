@@ -8,13 +8,13 @@ use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use super::Db;
-use super::error::from_outcome;
+use super::error::{from_outcome, refusal_with};
 use super::row::{Columns, parsed};
 use crate::domain::{
-    Actor, Booking, ClaimedJob, ConfirmationAction, Contact, Currency, GearId, JobId, JobKind, PaymentId,
-    ReservationId, ReservationStatus,
+    Actor, Booking, ConfirmationAction, Contact, Currency, GearId, IntentJob, IntentStep, JobClaim, JobId,
+    JobKind, ReservationId, ReservationStatus,
 };
-use crate::error::{Code, Error, InvalidField, Refusal};
+use crate::error::{Code, Error, InvalidField};
 
 /// A booking, with who asks and under which idempotency key.
 #[derive(Debug)]
@@ -105,23 +105,18 @@ pub async fn reserve_gear(db: &Db, request: &ReserveRequest<'_>) -> Result<Reser
 
 /// A refusal with what the database knows about it, and the field that is wrong where it is the period.
 fn reservation_refusal(outcome: &str, answer: Option<serde_json::Value>) -> Error {
-    let Some(code) = Code::from_outcome(outcome) else {
-        return from_outcome(outcome);
+    let refusal = match refusal_with(outcome, answer) {
+        Ok(refusal) => refusal,
+        Err(error) => return error,
     };
-    let field = match code {
+    let field = match refusal.code {
         Code::LeadTimeTooShort | Code::BeyondHorizon => Some("start_date"),
         Code::DurationTooShort | Code::DurationTooLong => Some("end_date"),
         _ => None,
     };
-    let invalid_fields = field
-        .map(|field| InvalidField { field: field.to_owned(), reason: code.sentence().to_owned() })
-        .into_iter()
-        .collect();
-    let mut refusal = Refusal::of(code).with_fields(invalid_fields);
-    if let Some(serde_json::Value::Object(details)) = answer {
-        refusal.details = details;
-    }
-    refusal.into()
+    let reason = refusal.code.sentence().to_owned();
+    let invalid_fields = field.map(|field| InvalidField { field: field.to_owned(), reason });
+    refusal.with_fields(invalid_fields.into_iter().collect()).into()
 }
 
 /// What is asked of a reservation that may become firm.
@@ -154,7 +149,7 @@ pub enum Confirmation {
     /// Ask Stripe for this intent, then settle it.
     LookUp(String),
     /// Capture: the caller holds the job.
-    Capture(ClaimedJob),
+    Capture(IntentJob),
 }
 
 /// Confirms or declines, or says what has to be asked of Stripe first.
@@ -164,8 +159,7 @@ pub enum Confirmation {
 pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> Result<Confirmation, Error> {
     let row = db
         .row(
-            "select outcome, status, paid_at, payment_id, payment_intent_id, amount_minor, job_id, fencing_token,
-                generation
+            "select outcome, status, paid_at, payment_intent_id, amount_minor, job_id, fencing_token, generation
             from kitloop.confirm_reservation($1, $2, $3, $4, $5, $6, $7)",
             &[
                 (&request.actor.user_id, Type::UUID),
@@ -184,15 +178,16 @@ pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> 
             paid_at: row.column("paid_at")?,
         }),
         "look_up" => Ok(Confirmation::LookUp(row.column("payment_intent_id")?)),
-        "capture" => Ok(Confirmation::Capture(ClaimedJob {
-            id: JobId(row.column("job_id")?),
-            kind: JobKind::CapturePaymentIntent,
-            fencing_token: row.column("fencing_token")?,
-            generation: row.column("generation")?,
-            payment_id: PaymentId(row.column("payment_id")?),
+        "capture" => Ok(Confirmation::Capture(IntentJob {
+            claim: JobClaim {
+                id: JobId(row.column("job_id")?),
+                kind: JobKind::CapturePaymentIntent,
+                fencing_token: row.column("fencing_token")?,
+                generation: row.column("generation")?,
+                reservation_id: request.reservation_id,
+            },
             payment_intent_id: row.column("payment_intent_id")?,
-            amount_minor: row.column("amount_minor")?,
-            reservation_id: request.reservation_id,
+            step: IntentStep::Capture { amount_minor: row.column("amount_minor")? },
         })),
         outcome => Err(from_outcome(outcome)),
     }

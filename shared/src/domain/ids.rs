@@ -26,6 +26,8 @@ id! {
     ReservationId,
     /// A payment of a reservation.
     PaymentId,
+    /// Money of a payment that goes back.
+    RefundId,
     /// A piece of work for the worker.
     JobId,
 }

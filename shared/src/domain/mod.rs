@@ -7,15 +7,19 @@ mod money;
 mod notification;
 mod payment;
 mod period;
+mod reconciliation;
 mod reservation;
 
 pub use actor::Actor;
-pub use ids::{GearId, JobId, PaymentId, ProviderId, ReservationId};
-pub use job::{ClaimedJob, JobKind};
+pub use ids::{GearId, JobId, PaymentId, ProviderId, RefundId, ReservationId};
+pub use job::{ClaimedJob, EmailJob, IntentJob, IntentStep, JobClaim, JobKind};
 pub use money::{CaptureMethod, Currency, Money};
 pub use notification::{DisputeNotice, Notification, NotificationKind, NotificationLine};
-pub use payment::{ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+pub use payment::{
+    ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
+};
 pub use period::{MAX_PERIOD, Period, PeriodError};
+pub use reconciliation::{Finding, Mending, ReconciliationPhase};
 pub use reservation::{Booking, BookingLine, CancelReason, ConfirmationAction, Contact, ReservationStatus};
 
 /// Declares an enum whose variants have one spelling in Rust, SQL and JSON.

@@ -26,6 +26,22 @@ text_enum! {
 }
 
 text_enum! {
+    /// Stripe's statuses of a refund: <https://docs.stripe.com/api/refunds/object#refund_object-status>.
+    RefundStatus {
+        /// On its way.
+        Pending = "pending",
+        /// The customer has to do something to get it.
+        RequiresAction = "requires_action",
+        /// Arrived, or as good as; it may still fail.
+        Succeeded = "succeeded",
+        /// Did not arrive.
+        Failed = "failed",
+        /// Called off.
+        Canceled = "canceled",
+    }
+}
+
+text_enum! {
     /// What an event turned out to mean.
     Decision {
         /// The reservation is firm.
@@ -116,7 +132,9 @@ pub struct PaymentIntentFact {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct RefundFact {
     /// Stripe's id.
-    pub refund_id: String,
+    pub stripe_refund_id: String,
+    /// Ours, from the metadata; `None` if it was made by somebody else.
+    pub refund_id: Option<Uuid>,
     /// The intent whose money goes back.
     pub payment_intent_id: Option<String>,
     /// In minor units.
@@ -124,7 +142,7 @@ pub struct RefundFact {
     /// ISO 4217, upper case.
     pub currency: String,
     /// Stripe's status.
-    pub status: String,
+    pub status: RefundStatus,
 }
 
 /// What an event about a charge says.
@@ -146,8 +164,20 @@ pub struct ChargeFact {
 /// The state of a dispute.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct DisputeFact {
+    /// Stripe's id.
+    pub dispute_id: String,
     /// The intent that is disputed.
     pub payment_intent_id: Option<String>,
+    /// What is disputed, in minor units.
+    pub amount_minor: i64,
+    /// ISO 4217, upper case.
+    pub currency: String,
     /// Stripe's status.
     pub status: String,
+    /// Stripe's word for why, such as `fraudulent`.
+    pub reason: Option<String>,
+    /// Until when the provider may answer.
+    pub evidence_due_by: Option<Timestamp>,
+    /// When it was so; `None` is now.
+    pub at: Option<Timestamp>,
 }

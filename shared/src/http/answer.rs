@@ -36,6 +36,14 @@ impl Answer {
         Self::new(201, body)
     }
 
+    /// 202: it will be done.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if `body` cannot be JSON.
+    pub fn accepted(body: impl Serialize) -> Result<Self, Error> {
+        Self::new(202, body)
+    }
+
     /// Any status, for answers that are the same document with another status.
     ///
     /// # Errors

@@ -35,7 +35,16 @@ const fn status(code: Code) -> u16 {
         | Code::PaymentIntentMismatch
         | Code::CaptureInProgress
         | Code::CancelledConflict
-        | Code::ReservationOver => 409,
+        | Code::ReservationOver
+        | Code::AlreadyCancelled
+        | Code::RentalStarted
+        | Code::NotPaid
+        | Code::AlreadyRefunded
+        | Code::RefundExceedsPayment
+        | Code::InvalidRefundAmount
+        | Code::PaidOffline
+        | Code::PaymentDisputed
+        | Code::AlreadyRunning => 409,
         Code::HoldExpired => 410,
         Code::BodyTooLarge => 413,
         Code::UnsupportedMediaType => 415,

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::objects::{PaymentIntent, Refund};
-use super::pages::{Page, Pages};
+use super::pages::Pages;
 use super::transport::{Parameters, Request, StripeError, Transport};
 use crate::config::StripeConfig;
-use crate::domain::{CaptureMethod, JobId, Money, PaymentId, ProviderId, ReservationId};
+use crate::domain::{CaptureMethod, Money, PaymentId, ProviderId, RefundId, ReservationId};
 use crate::error::Error;
 use crate::network::Network;
 
@@ -57,10 +57,10 @@ pub struct NewRefund<'a> {
     pub payment_intent_id: &'a str,
     /// In minor units.
     pub amount_minor: i64,
-    /// What it was paid for, if that is known.
-    pub reservation_id: Option<ReservationId>,
-    /// The job that makes it; kept in the refund's metadata, so that it can be found again.
-    pub job_id: JobId,
+    /// What it was paid for.
+    pub reservation_id: ReservationId,
+    /// Our refund; kept in the metadata, so that Stripe's can be told from what others make.
+    pub refund_id: RefundId,
 }
 
 impl Stripe {
@@ -143,14 +143,12 @@ impl Stripe {
         key: &str,
         deadline: Instant,
     ) -> Result<Refund, StripeError> {
-        let mut parameters = vec![
+        let parameters = vec![
             ("payment_intent", new.payment_intent_id.to_owned()),
             ("amount", new.amount_minor.to_string()),
-            ("metadata[job_id]", new.job_id.to_string()),
+            ("metadata[refund_id]", new.refund_id.to_string()),
+            ("metadata[reservation_id]", new.reservation_id.to_string()),
         ];
-        if let Some(reservation_id) = new.reservation_id {
-            parameters.push(("metadata[reservation_id]", reservation_id.to_string()));
-        }
         self.post("/v1/refunds".to_owned(), parameters, key, deadline).await
     }
 
@@ -200,7 +198,8 @@ impl Stripe {
     /// See [`StripeError`].
     pub async fn reachable(&self, deadline: Instant) -> Result<(), StripeError> {
         let parameters = vec![("limit", "1".to_owned())];
-        let _: Page<PaymentIntent> = self.get("/v1/payment_intents".to_owned(), parameters, deadline).await?;
+        let _: serde::de::IgnoredAny =
+            self.get("/v1/payment_intents".to_owned(), parameters, deadline).await?;
         Ok(())
     }
 

@@ -78,15 +78,22 @@ impl Event {
     /// # Errors
     /// If it is no event.
     pub fn parse(payload: &VerifiedPayload<'_>) -> Result<Self, EventError> {
-        let malformed = |error: serde_json::Error| EventError(without_values(&error));
-        let mut document: Value = serde_json::from_slice(payload.bytes()).map_err(malformed)?;
-        let envelope = Envelope::deserialize(&document).map_err(malformed)?;
+        Self::from_document(serde_json::from_slice(payload.bytes()).map_err(|error| malformed(&error))?)
+    }
+
+    /// Reads an event that Stripe sent, or answered when it was asked.
+    pub(super) fn from_document(mut document: Value) -> Result<Self, EventError> {
+        let envelope = Envelope::deserialize(&document).map_err(|error| malformed(&error))?;
         let created =
             Timestamp::from_second(envelope.created).map_err(|error| EventError(error.to_string()))?;
         let object = EventObject::parse(envelope.data.object);
         remove_private_members(&mut document);
         Ok(Self { id: envelope.id, event_type: envelope.event_type, created, object, payload: document })
     }
+}
+
+fn malformed(error: &serde_json::Error) -> EventError {
+    EventError(without_values(error))
 }
 
 impl EventObject {
@@ -152,7 +159,7 @@ mod tests {
         assert!(matches!(of(charge), EventObject::Charge(_)));
         let refund = r#"{"object": "refund", "id": "re_1", "amount": 5, "currency": "czk"}"#;
         assert!(matches!(of(refund), EventObject::Refund(_)));
-        let dispute = r#"{"object": "dispute", "id": "du_1"}"#;
+        let dispute = r#"{"object": "dispute", "id": "du_1", "amount": 5, "currency": "czk"}"#;
         assert!(matches!(of(dispute), EventObject::Dispute(_)));
         assert!(matches!(of(r#"{"object": "customer"}"#), EventObject::Other));
         assert!(matches!(of("{}"), EventObject::Other));

@@ -1,11 +1,14 @@
 //! From Stripe's words to ours: what an event or an object says that concerns reservations.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
 use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund};
-use crate::domain::{ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+use crate::domain::{
+    ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
+};
 
 impl Event {
     /// What the event says; `None` when it is of a type that we do not act on.
@@ -17,8 +20,8 @@ impl Event {
                 Some(intent.fact_with(status, Some(self.created)))
             }
             EventObject::Charge(charge) => charge.fact(&self.event_type),
-            EventObject::Refund(refund) => Some(Fact::Refund(refund.fact_of(refund.payment_intent.clone()))),
-            EventObject::Dispute(dispute) => Some(dispute.fact()),
+            EventObject::Refund(refund) => Some(refund.fact()),
+            EventObject::Dispute(dispute) => Some(dispute.fact_at(Some(self.created))),
             EventObject::Other | EventObject::Unreadable(_) => None,
         }
     }
@@ -75,8 +78,12 @@ impl PaymentIntent {
     }
 
     fn metadata_value<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.metadata.get(name)?.parse().ok()
+        value_of(&self.metadata, name)
     }
+}
+
+fn value_of<T: FromStr>(metadata: &BTreeMap<String, String>, name: &str) -> Option<T> {
+    metadata.get(name)?.parse().ok()
 }
 
 impl Charge {
@@ -94,31 +101,37 @@ impl Charge {
 }
 
 impl Refund {
-    /// What the refund, just made or read for this intent, says.
+    /// What the refund says.
     #[must_use]
-    pub fn fact(&self, payment_intent_id: &str) -> Fact {
-        Fact::Refund(self.fact_of(Some(payment_intent_id.to_owned())))
-    }
-
-    fn fact_of(&self, payment_intent_id: Option<String>) -> RefundFact {
-        RefundFact {
-            refund_id: self.id.clone(),
-            payment_intent_id,
+    pub fn fact(&self) -> Fact {
+        Fact::Refund(RefundFact {
+            stripe_refund_id: self.id.clone(),
+            refund_id: value_of(&self.metadata, "refund_id"),
+            payment_intent_id: self.payment_intent.clone(),
             amount_minor: self.amount,
             currency: self.currency.clone(),
-            status: match self.status.as_deref() {
-                Some(known @ ("requires_action" | "succeeded" | "failed" | "canceled")) => known.to_owned(),
-                _ => "pending".to_owned(),
-            },
-        }
+            status: self.status.as_deref().and_then(RefundStatus::parse).unwrap_or(RefundStatus::Pending),
+        })
     }
 }
 
 impl Dispute {
-    fn fact(&self) -> Fact {
+    /// What the dispute, just read from Stripe, says.
+    #[must_use]
+    pub fn fact(&self) -> Fact {
+        self.fact_at(None)
+    }
+
+    fn fact_at(&self, at: Option<Timestamp>) -> Fact {
         Fact::Dispute(DisputeFact {
+            dispute_id: self.id.clone(),
             payment_intent_id: self.payment_intent.clone(),
+            amount_minor: self.amount,
+            currency: self.currency.clone(),
             status: self.status.clone().unwrap_or_else(|| "needs_response".to_owned()),
+            reason: self.reason.clone(),
+            evidence_due_by: self.evidence_due_by,
+            at,
         })
     }
 }

@@ -13,9 +13,11 @@ mod pages;
 mod retry;
 mod signature;
 mod transport;
+mod window;
 
 pub use client::{NewPaymentIntent, NewRefund, Stripe};
 pub use event::{Event, EventError, EventObject};
 pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund};
+pub use pages::Page;
 pub use signature::{SignatureError, VerifiedPayload, verify};
 pub use transport::{API_VERSION, StripeError};

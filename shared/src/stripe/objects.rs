@@ -91,17 +91,33 @@ pub struct Refund {
     /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`.
     #[serde(default)]
     pub status: Option<String>,
+    /// What we attached when we made it, or nothing.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A Dispute: <https://docs.stripe.com/api/disputes/object>.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dispute {
+    /// Stripe's id, `du_…` or `dp_…`.
+    pub id: String,
     /// The intent it is about.
     #[serde(default, deserialize_with = "id_of")]
     pub payment_intent: Option<String>,
+    /// What is disputed, in minor units.
+    pub amount: i64,
+    /// ISO 4217, upper case.
+    #[serde(deserialize_with = "upper_case")]
+    pub currency: String,
     /// Such as `needs_response`, `won` or `lost`.
     #[serde(default)]
     pub status: Option<String>,
+    /// Such as `fraudulent`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Until when it can be answered.
+    #[serde(default, rename = "evidence_details", deserialize_with = "due_by")]
+    pub evidence_due_by: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +149,15 @@ fn id_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error>
         Expandable::Id(id) => id,
         Expandable::Object(object) => object.id,
     }))
+}
+
+fn due_by<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Details {
+        #[serde(default, deserialize_with = "unix_time")]
+        due_by: Option<Timestamp>,
+    }
+    Ok(Option::<Details>::deserialize(from)?.and_then(|details| details.due_by))
 }
 
 fn capture_before<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {

@@ -2,18 +2,27 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::Stripe;
-use super::objects::{PaymentIntent, Refund};
+use super::objects::{Dispute, PaymentIntent, Refund};
 use super::transport::{Parameters, StripeError};
 
 /// Stripe's largest page.
 const PAGE_SIZE: &str = "100";
 
 /// One page of a list, newest first.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// After which object the next page begins; `None` when this is the last.
+    pub next: Option<String>,
+}
+
 #[derive(Deserialize)]
-pub(super) struct Page<T> {
+struct List<T> {
     data: Vec<T>,
     has_more: bool,
 }
@@ -23,15 +32,39 @@ pub(super) trait Listed: DeserializeOwned {
     fn id(&self) -> &str;
 }
 
-impl Listed for PaymentIntent {
+macro_rules! listed {
+    ($($object:ty),*) => { $(
+        impl Listed for $object {
+            fn id(&self) -> &str {
+                &self.id
+            }
+        }
+    )* };
+}
+
+listed!(PaymentIntent, Refund, Dispute);
+
+/// An object that is read as it came.
+impl Listed for Value {
     fn id(&self) -> &str {
-        &self.id
+        self.get("id").and_then(Self::as_str).unwrap_or_default()
     }
 }
 
-impl Listed for Refund {
-    fn id(&self) -> &str {
-        &self.id
+impl Stripe {
+    /// The page of a list after an object, or the first.
+    pub(super) async fn page<T: Listed>(
+        &self,
+        path: &'static str,
+        mut filter: Parameters<'_>,
+        after: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Page<T>, StripeError> {
+        filter.push(("limit", PAGE_SIZE.to_owned()));
+        filter.extend(after.map(|id| ("starting_after", id.to_owned())));
+        let list: List<T> = self.get(path.to_owned(), filter, deadline).await?;
+        let next = list.data.last().filter(|_| list.has_more).map(|last| last.id().to_owned());
+        Ok(Page { items: list.data, next })
     }
 }
 
@@ -84,18 +117,13 @@ impl<'a> Pages<'a> {
     }
 
     async fn turn<T: Listed>(&mut self) -> Result<Option<Vec<T>>, StripeError> {
-        let mut parameters = self.filter.clone();
-        parameters.push(("limit", PAGE_SIZE.to_owned()));
-        match &self.next {
-            Next::First => {}
-            Next::After(id) => parameters.push(("starting_after", id.clone())),
+        let after = match &self.next {
+            Next::First => None,
+            Next::After(id) => Some(id.as_str()),
             Next::Nothing => return Ok(None),
-        }
-        let page: Page<T> = self.stripe.get(self.path.to_owned(), parameters, self.deadline).await?;
-        self.next = match page.data.last() {
-            Some(last) if page.has_more => Next::After(last.id().to_owned()),
-            _ => Next::Nothing,
         };
-        Ok(Some(page.data))
+        let page = self.stripe.page(self.path, self.filter.clone(), after, self.deadline).await?;
+        self.next = page.next.map_or(Next::Nothing, Next::After);
+        Ok(Some(page.items))
     }
 }

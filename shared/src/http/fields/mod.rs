@@ -49,6 +49,12 @@ impl Fields {
         }
     }
 
+    /// The members of an event that is no HTTP request; none if it is no object.
+    #[must_use]
+    pub fn of_event(event: &Value) -> Self {
+        Self::new(event.as_object().cloned().unwrap_or_default(), None)
+    }
+
     /// Whether the member is there and not null.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -99,6 +105,11 @@ impl Fields {
         self.read(name, |value| read::text(value, 0, longest))
     }
 
+    /// True or false, if given.
+    pub fn optional_bool(&mut self, name: &str) -> Option<bool> {
+        self.read(name, read::boolean)
+    }
+
     /// A whole number in `range`.
     pub fn integer<T: TryFrom<i64> + Into<i64> + Copy>(
         &mut self,
@@ -146,17 +157,22 @@ impl Fields {
 
     /// The idempotency key, from the header `Idempotency-Key` or the field `idempotency_key`.
     pub fn idempotency_key(&mut self) -> Option<String> {
-        match idempotency::key(self.idempotency_header.as_deref(), self.members.get(idempotency::FIELD)) {
-            Ok(Some(key)) => Some(key),
-            Ok(None) => {
-                self.reject(idempotency::FIELD, "is required, here or as the header Idempotency-Key");
-                None
-            }
-            Err(reason) => {
-                self.reject(idempotency::FIELD, reason);
-                None
-            }
+        let key = self.read_idempotency_key();
+        if key == Ok(None) {
+            self.reject(idempotency::FIELD, "is required, here or as the header Idempotency-Key");
         }
+        key.unwrap_or_default()
+    }
+
+    /// The idempotency key from either place, if given.
+    pub fn optional_idempotency_key(&mut self) -> Option<String> {
+        self.read_idempotency_key().unwrap_or_default()
+    }
+
+    fn read_idempotency_key(&mut self) -> Result<Option<String>, Invalid> {
+        idempotency::key(self.idempotency_header.as_deref(), self.members.get(idempotency::FIELD))
+            .map_err(Invalid::from)
+            .inspect_err(|reason| self.reject(idempotency::FIELD, reason.clone()))
     }
 
     /// SHA-256 (hexadecimal) of the body, whatever its spacing and order of members, without the idempotency key:

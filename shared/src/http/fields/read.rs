@@ -82,6 +82,10 @@ pub(super) fn integer<T: TryFrom<i64> + Into<i64> + Copy>(
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
+pub(super) fn boolean(value: &Value) -> Result<bool, Invalid> {
+    value.as_bool().ok_or_else(|| "must be true or false".to_owned())
+}
+
 pub(super) fn choice(value: &Value, choices: &[&'static str]) -> Result<&'static str, Invalid> {
     choices
         .iter()

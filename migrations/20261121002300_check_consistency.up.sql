@@ -11,22 +11,68 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     group by g.id
 $$;
 
--- Captured money that is neither for a live reservation, nor went back, nor is about to.
+-- Captured money that is neither for a live reservation, nor a kept fee, nor credited to the customer.
 create function kitloop.money_without_booking() returns setof jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
         'payment_id', p.id, 'reservation_id', r.id, 'status', r.status, 'captured_minor', p.captured_minor,
-        'refunded_minor', kitloop.refunded_minor(p.id)
+        'credited_minor', p.credited_minor, 'kept_minor', p.kept_minor
     )
     from public.payments p
     join public.reservations r on r.id = p.reservation_id
-    where p.captured_minor > kitloop.refunded_minor(p.id)
+    where p.captured_minor > p.credited_minor + case when p.superseded then 0 else p.kept_minor end
         -- What is captured of somebody who then does not come is a kept fee.
         and (p.superseded or r.status not in ('confirmed', 'active', 'completed', 'no_show'))
-        and not exists (
-            select from public.jobs j
-            where j.payment_id = p.id and j.kind = 'refund_payment' and j.status in ('queued', 'running')
+$$;
+
+-- Money that a customer is credited with and that is not on its way by card: every refund of it failed, or the job that
+-- should make it is gone. What was paid at the counter is handed back there.
+create function kitloop.refunds_owed() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object(
+        'payment_id', p.id, 'reservation_id', p.reservation_id, 'owed_minor', kitloop.owed_minor(p), 'currency', p.currency
+    )
+    from public.payments p
+    where p.method = 'card' and p.credited_minor > 0 and kitloop.owed_minor(p) > 0
+    union all
+    select jsonb_build_object(
+        'payment_id', p.id, 'reservation_id', p.reservation_id, 'owed_minor', f.amount_minor, 'currency', p.currency,
+        'refund_id', f.id
+    )
+    from public.refunds f
+    join public.payments p on p.id = f.payment_id
+    where f.status = 'pending' and f.stripe_refund_id is null and not exists (
+        select from public.jobs j where j.refund_id = f.id and j.status in ('queued', 'running')
+    )
+$$;
+
+-- Receipts that are missing, too many, or do not add up; numbers with gaps.
+create function kitloop.wrong_receipts() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object('reservation_id', r.id, 'paid_at', r.paid_at)
+    from public.reservations r
+    where (r.paid_at is not null) <> exists (select from public.orders o where o.reservation_id = r.id)
+    union all
+    select jsonb_build_object(
+        'order_id', o.id, 'amount_minor', o.amount_minor, 'captured_minor', p.captured_minor,
+        'credited_minor', p.credited_minor
+    )
+    from public.orders o
+    join public.payments p on p.id = o.payment_id
+    where o.amount_minor <> p.captured_minor
+        or o.amount_minor <> (select sum(l.amount_minor) from public.order_lines l where l.order_id = o.id)
+        or p.credited_minor <> (
+            select coalesce(sum(n.amount_minor), 0) from public.credit_notes n where n.order_id = o.id
         )
+    union all
+    select jsonb_build_object('provider_id', n.provider_id, 'numbers', count(*), 'last_number', max(n.number))
+    from (
+        select o.provider_id, 'order' as kind, o.number from public.orders o
+        union all
+        select c.provider_id, 'credit_note', c.number from public.credit_notes c
+    ) n
+    group by n.provider_id, n.kind
+    having max(n.number) <> count(*) or min(n.number) <> 1
 $$;
 
 -- Authorised money that waits for nobody's answer, and is not about to be released.
@@ -42,13 +88,16 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         )
 $$;
 
--- The operation. Violations: overbooked, money_without_booking, authorization_without_booking, refunded_too_much,
--- confirmed_without_payment, wrong_blocks_until, event_failed, event_without_effect.
+-- The operation. Violations: overbooked, money_without_booking, refund_owed, authorization_without_booking,
+-- refunded_too_much, confirmed_without_payment, wrong_receipt, wrong_dispute_flag, wrong_blocks_until, event_failed,
+-- event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
     union all
     select 'money_without_booking', m from kitloop.money_without_booking() m
+    union all
+    select 'refund_owed', f from kitloop.refunds_owed() f
     union all
     select 'authorization_without_booking', a from kitloop.authorization_without_booking() a
     union all
@@ -58,7 +107,24 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     union all
     select 'confirmed_without_payment', jsonb_build_object('reservation_id', r.id)
     from public.reservations r
-    where r.status in ('confirmed', 'active', 'completed') and r.paid_at is null
+    where r.status in ('confirmed', 'active', 'completed') and (
+        r.paid_at is null or not exists (
+            select from public.payments p
+            where p.reservation_id = r.id and not p.superseded and p.status = 'succeeded'
+                and p.captured_minor = r.amount_total_minor
+        )
+    )
+    union all
+    select 'wrong_receipt', w from kitloop.wrong_receipts() w
+    union all
+    select 'wrong_dispute_flag', jsonb_build_object('reservation_id', r.id)
+    from public.reservations r
+    where r.disputed <> exists (
+        select
+        from public.payments p
+        join public.disputes d on d.payment_id = p.id
+        where p.reservation_id = r.id and not kitloop.is_dispute_favourable(d.status)
+    )
     union all
     select 'wrong_blocks_until', jsonb_build_object('reservation_id', r.id, 'gear_id', l.gear_id)
     from public.reservation_lines l

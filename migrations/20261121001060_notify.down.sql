@@ -1,0 +1,2 @@
+drop function kitloop.notify(uuid, text);
+drop function kitloop.notification_address(uuid, text);

@@ -1,0 +1,12 @@
+drop trigger issue_credit_note on public.payments;
+drop function kitloop.issue_credit_note_of_payment();
+drop trigger issue_order on public.reservations;
+drop function kitloop.issue_order();
+drop function kitloop.issue_credit_note(uuid);
+drop function kitloop.write_order_lines(public.orders);
+drop function kitloop.included_tax(bigint, integer);
+drop function kitloop.next_number(uuid, text);
+drop table public.credit_notes;
+drop table public.order_lines;
+drop table public.orders;
+drop table public.document_counters;

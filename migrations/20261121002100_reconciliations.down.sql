@@ -1,0 +1,13 @@
+drop function kitloop.mend_money(integer);
+drop function kitloop.mend_payment(uuid);
+drop function kitloop.open_payment_intents(timestamptz, text, integer);
+drop function kitloop.settle_fact(jsonb);
+drop function kitloop.differences(jsonb);
+drop function kitloop.payment_intent_difference(jsonb);
+drop function kitloop.missing_events(text[]);
+drop function kitloop.reconciliation_report(uuid);
+drop function kitloop.record_finding(uuid, text, text, text, uuid, boolean);
+drop function kitloop.advance_reconciliation(uuid, text, text, bigint, boolean);
+drop function kitloop.start_reconciliation(timestamptz, timestamptz, integer);
+drop table public.reconciliation_findings;
+drop table public.reconciliations;
