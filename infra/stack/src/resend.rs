@@ -25,3 +25,24 @@ impl Resend {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::net::http_client;
+
+    #[tokio::test]
+    async fn email_is_kept_where_the_stack_file_says() -> Result<()> {
+        let resend = Resend::start(&Options::default()).await?;
+        let (client, api_base) = (http_client()?, &resend.api_base);
+        let email = json!({"from": "a@example.com", "to": "b@example.com", "subject": "s", "text": "t"});
+        let request = client.post(format!("{api_base}/emails")).bearer_auth(&resend.api_key).json(&email);
+        request.header("user-agent", "tests/1.0").send().await?.error_for_status()?;
+        let kept =
+            client.get(format!("{api_base}/_admin/emails")).send().await?.json::<serde_json::Value>().await?;
+        assert_eq!(kept.as_array().map(Vec::len), Some(1));
+        Ok(())
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kitloop::config::StripeConfig;
-use kitloop::domain::{CaptureMethod, Currency, JobId, Money, PaymentId, ProviderId, ReservationId};
+use kitloop::domain::{CaptureMethod, Currency, Money, PaymentId, ProviderId, RefundId, ReservationId};
 use kitloop::network::Network;
 use kitloop::stripe::{API_VERSION, NewPaymentIntent, NewRefund, Stripe, StripeError};
 use secrecy::SecretString;
@@ -179,8 +179,8 @@ async fn refunds_are_listed_to_the_last_page() -> anyhow::Result<()> {
         let refund = NewRefund {
             payment_intent_id: &paid.id(),
             amount_minor: 1,
-            reservation_id: None,
-            job_id: JobId(Uuid::new_v4()),
+            reservation_id: ReservationId(Uuid::nil()),
+            refund_id: RefundId(Uuid::new_v4()),
         };
         stripe.create_refund(&refund, &format!("r{number}"), in_seconds(20)).await?;
     }

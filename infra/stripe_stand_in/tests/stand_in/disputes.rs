@@ -3,11 +3,7 @@
 use serde_json::{Value, json};
 use stripe_stand_in::{DisputeStatus, NewDispute, Outcome, StandIn};
 
-use crate::support::{Api, Reply};
-
-fn id_of(dispute: &Value) -> &str {
-    dispute["id"].as_str().unwrap_or_default()
-}
+use crate::support::{Api, Reply, id_of};
 
 fn inquiry_about(paid: &Reply) -> NewDispute {
     NewDispute { inquiry: true, charge: paid.text("/latest_charge").to_owned(), ..NewDispute::default() }
@@ -16,8 +12,9 @@ fn inquiry_about(paid: &Reply) -> NewDispute {
 /// The types of the events about disputes, oldest first.
 async fn dispute_events(api: &Api) -> anyhow::Result<Vec<String>> {
     let events = api.get("/v1/events?type=charge.dispute.*&limit=100").await?;
-    let types = events.body["data"].as_array().into_iter().flatten().rev();
-    Ok(types.map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect())
+    let newest_first = events.body.get("data").and_then(Value::as_array).into_iter().flatten();
+    let types = newest_first.rev().filter_map(|event| event.get("type")?.as_str());
+    Ok(types.map(str::to_owned).collect())
 }
 
 async fn refund(api: &Api, paid: &Reply, amount: &str) -> anyhow::Result<Reply> {
@@ -83,6 +80,9 @@ async fn a_dispute_is_about_what_is_left_or_a_part_of_it() -> anyhow::Result<()>
     assert!(admin.open_dispute_with(&NewDispute { amount_minor: Some(0), ..part.clone() }).await.is_err());
     let part = admin.open_dispute_with(&part).await?;
     assert_eq!((&part["amount"], &part["reason"]), (&json!(600), &json!("product_not_received")));
+    let returned = api.paid_intent(&[]).await?;
+    refund(&api, &returned, "1500").await?;
+    assert!(admin.open_dispute(returned.text("/latest_charge")).await.is_err());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use stripe_stand_in::{FaultKind, IntentMoney, NewDispute, Outcome, StandIn, charged_twice};
 
-use crate::support::Api;
+use crate::support::{Api, id_of};
 
 const PATH: &str = "/v1/payment_intents";
 
@@ -55,7 +55,7 @@ async fn the_money_of_each_intent_is_counted() -> anyhow::Result<()> {
     let nothing = IntentMoney { id, status, ..IntentMoney::default() };
     assert_eq!(expected.kept_minor(), 500);
     assert_eq!(stand_in.money(), [expected, nothing]);
-    admin.close_dispute(dispute["id"].as_str().unwrap_or_default(), Outcome::Succeed).await?;
+    admin.close_dispute(id_of(&dispute), Outcome::Succeed).await?;
     admin.settle_refund(&refund.id(), Outcome::Fail).await?;
     let money = admin.money().await?;
     assert_eq!((money[0].kept_minor(), money[0].withdrawn_minor, money[0].disputed), (1500, 0, true));

@@ -1,6 +1,6 @@
 //! The stand-in's objects and our client's requests against Stripe's published OpenAPI specification.
 
-use kitloop::domain::{CaptureMethod, JobId, ReservationId};
+use kitloop::domain::{CaptureMethod, RefundId, ReservationId};
 use kitloop::stripe::{NewPaymentIntent, NewRefund};
 use serde_json::{Value, json};
 use stripe_stand_in::{DisputeStatus, NewDispute, Outcome, RefundStatus, StandIn, Switches};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::client_of_ours::{client_of, in_seconds, new_intent};
 use crate::official_clients::{run, script};
-use crate::support::{Api, tool};
+use crate::support::{Api, id_of, tool};
 
 async fn check(objects: &[Value], requests: &[Value]) -> anyhow::Result<()> {
     let mut node = Command::new("node");
@@ -28,13 +28,13 @@ async fn live_through_everything(stand_in: &StandIn) -> anyhow::Result<()> {
     let refund = api.post("/v1/refunds", &[("payment_intent", &paid.id()), ("amount", "500")]).await?;
     admin.settle_refund(&refund.id(), Outcome::Fail).await?;
     let dispute = admin.open_dispute(paid.text("/latest_charge")).await?;
-    let id = dispute["id"].as_str().unwrap_or_default();
+    let id = id_of(&dispute);
     admin.update_dispute(id, DisputeStatus::UnderReview).await?;
     admin.close_dispute(id, Outcome::Succeed).await?;
     let charge = paid.text("/latest_charge").to_owned();
     let inquiry = NewDispute { inquiry: true, charge, ..NewDispute::default() };
     let inquiry = admin.open_dispute_with(&inquiry).await?;
-    let id = inquiry["id"].as_str().unwrap_or_default();
+    let id = id_of(&inquiry);
     admin.update_dispute(id, DisputeStatus::WarningUnderReview).await?;
     admin.close_dispute(id, Outcome::Succeed).await?;
     api.paid_intent(&[("payment_method", "pm_card_chargeDeclined")]).await?;
@@ -93,12 +93,12 @@ async fn our_requests_are_as_published() -> anyhow::Result<()> {
     api.post(&path, &[("payment_method", "pm_card_visa")]).await?;
     stripe.payment_intent(&paid.id, deadline).await?;
     stripe.capture_payment_intent(&paid.id, 1500, "k2", deadline).await?;
-    let reservation_id = Some(ReservationId(Uuid::new_v4()));
+    let reservation_id = ReservationId(Uuid::new_v4());
     let refund = NewRefund {
         payment_intent_id: &paid.id,
         amount_minor: 1500,
         reservation_id,
-        job_id: JobId(Uuid::new_v4()),
+        refund_id: RefundId(Uuid::new_v4()),
     };
     stripe.create_refund(&refund, "k3", deadline).await?;
     stripe.refunds_of(&paid.id, deadline).await?;

@@ -48,6 +48,11 @@ impl Reply {
     }
 }
 
+/// The id of an object that the admin API answered with.
+pub(crate) fn id_of(object: &Value) -> &str {
+    object.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// A client that does nothing on its own.
 pub(crate) struct Api {
     base_url: String,

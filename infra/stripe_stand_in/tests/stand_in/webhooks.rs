@@ -13,7 +13,7 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
     let receiver = Receiver::start(&stand_in).await?;
     let api = Api::of(&stand_in);
     let paid = api.paid_intent(&[("metadata[reservation_id]", "r1")]).await?;
-    api.post("/v1/refunds", &[("payment_intent", &paid.id())]).await?;
+    api.post("/v1/refunds", &[("payment_intent", paid.text("/id")), ("amount", "500")]).await?;
     stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
     let secrets = [SecretString::from(SECRET)];
     let mut kinds = Vec::new();
