@@ -26,7 +26,7 @@ const LIST: &[Rule] = &[
 /// What became of an event's delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivered {
-    /// Nobody has asked for it.
+    /// There was no receiver to send it to.
     ToNobody,
     /// The receiver still has to take it, also when every attempt has failed.
     NotYet,

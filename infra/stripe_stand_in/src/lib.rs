@@ -5,7 +5,8 @@
 //! told to; [`Admin`] is the typed way to say so.
 //!
 //! Where it is simpler than Stripe: one account and only cards; parameters of other features are refused as unknown;
-//! a released authorisation shows as a refunded charge without a refund object; balances and fees do not exist.
+//! a released authorisation shows as a refunded charge without a refund object; balances, fees and the evidence of
+//! disputes do not exist.
 
 // `json!` of a whole charge needs it.
 #![recursion_limit = "256"]

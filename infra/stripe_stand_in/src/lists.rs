@@ -60,15 +60,12 @@ fn window<T: Record>(table: &Table<T>, params: &Params) -> Range<usize> {
     let bound = |name: &str| params.member("created", name).and_then(|text| text.parse::<i64>().ok());
     let next = |time: i64| time.saturating_add(1);
     let exact = params.integer("created");
+    let earliest = [bound("gt").map(next), bound("gte"), exact].into_iter().flatten().max();
+    let latest = [bound("lt"), bound("lte").map(next), exact.map(next)].into_iter().flatten().min();
     let position = |cursor: &str| table.position(params.text(cursor)?);
-    let starts = [
-        bound("gt").map(next).or(bound("gte")).or(exact).map(|time| table.count_before(time)),
-        if is_backwards(params) { position("ending_before").map(|position| position + 1) } else { None },
-    ];
-    let ends = [
-        bound("lte").or(exact).map(next).or(bound("lt")).map(|time| table.count_before(time)),
-        position("starting_after"),
-    ];
+    let in_front = position("ending_before").filter(|_| is_backwards(params));
+    let starts = [earliest.map(|time| table.count_before(time)), in_front.map(|position| position + 1)];
+    let ends = [latest.map(|time| table.count_before(time)), position("starting_after")];
     let end = ends.into_iter().flatten().min().unwrap_or(table.len());
     // A range that ends before it starts is empty.
     starts.into_iter().flatten().max().unwrap_or(0).min(end)..end

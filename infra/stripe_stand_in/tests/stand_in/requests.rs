@@ -116,6 +116,8 @@ async fn lists_are_cut_by_time() -> anyhow::Result<()> {
         for (range, is_everything) in [
             (format!("created[gte]={oldest}&created[lte]={newest}"), true),
             (format!("created[gt]={}&created[lt]={}", oldest - 1, newest + 1), true),
+            (format!("created[gt]={}&created[gte]={}", oldest - 1, newest + 1), false),
+            (format!("created[lt]={}&created[lte]={}", newest + 1, oldest - 1), false),
             (format!("created[gt]={newest}"), false),
             (format!("created[gte]={}", newest + 1), false),
             (format!("created[lt]={oldest}"), false),
