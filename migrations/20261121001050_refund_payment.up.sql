@@ -24,8 +24,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     )
 $$;
 
--- Raises what is credited so that it covers what went back, what the bank took, and p_more_minor beyond.
--- The caller holds the payment.
+-- Raises what is credited so that it covers what went back, what the bank took, and p_more_minor beyond; and whatever was
+-- refunded elsewhere, also what failed, so that the order of the news does not matter. The caller holds the payment.
 create function kitloop.credit(p_payment_id uuid, p_more_minor bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -34,7 +34,8 @@ declare
 begin
     select * into strict v_payment from public.payments p where p.id = p_payment_id;
     v_credited_minor := greatest(
-        v_payment.credited_minor, kitloop.refunded_minor(p_payment_id) + v_payment.lost_minor + p_more_minor
+        v_payment.credited_minor, kitloop.refunded_minor(p_payment_id) + v_payment.lost_minor + p_more_minor,
+        (select sum(r.amount_minor) from public.refunds r where r.payment_id = p_payment_id and r.reason = 'external')
     );
     if v_payment.status = 'succeeded' then
         v_credited_minor := least(v_credited_minor, v_payment.captured_minor);

@@ -1,5 +1,5 @@
 drop function kitloop.beat(text);
-drop function kitloop.finish_email(uuid, bigint, text);
+drop function kitloop.finish_email(uuid, bigint, text, text);
 drop function kitloop.retry_job(uuid, bigint, text, boolean, boolean);
 drop function kitloop.finish_job(uuid, bigint, jsonb);
 drop function kitloop.claim_job(text, integer);

@@ -20,7 +20,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
             select r.status = 'pending' and r.stripe_refund_id is null from public.refunds r where r.id = p_job.refund_id
         )
         when 'send_email' then (
-            select n.status = 'queued' from public.notification_logs n where n.id = p_job.notification_id
+            select n.status = 'queued' and kitloop.notification_address(n.reservation_id, n.kind) is not null
+            from public.notification_logs n
+            where n.id = p_job.notification_id
         )
     end
 $$;
@@ -95,6 +97,8 @@ begin
             update public.jobs j
             set status = 'obsolete', lease_until = null, finished_at = clock_timestamp()
             where j.id = v_job.id;
+            update public.notification_logs n set status = 'no_address'
+            where n.id = v_job.notification_id and n.status = 'queued';
         elsif v_job.status = 'running' and v_job.attempts >= v_job.max_attempts then
             perform kitloop.give_up_job(v_job);
         elsif v_job.kind = 'refund_payment' and kitloop.is_in_dispute(v_job.payment_id) then
@@ -192,9 +196,11 @@ begin
 end
 $$;
 
--- The operation: an e-mail went out, under Resend's p_message_id, or is not sent here at all (null).
--- Outcomes: finished, fenced. Locks, in order: job.
-create function kitloop.finish_email(p_job_id uuid, p_fencing_token bigint, p_message_id text, out outcome text)
+-- The operation: what became of an e-mail. p_delivery: sent, under Resend's p_message_id where that is known, or off.
+-- Outcomes: finished, fenced. Locks: the job.
+create function kitloop.finish_email(
+    p_job_id uuid, p_fencing_token bigint, p_delivery text, p_message_id text, out outcome text
+)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
@@ -205,8 +211,8 @@ begin
     returning * into v_job;
     outcome := case when found then 'finished' else 'fenced' end;
     update public.notification_logs n
-    set status = case when p_message_id is null then 'off' else 'sent' end, message_id = p_message_id,
-        sent_at = case when p_message_id is not null then clock_timestamp() end
+    set status = p_delivery, message_id = p_message_id,
+        sent_at = case p_delivery when 'sent' then clock_timestamp() end
     where n.id = v_job.notification_id;
 end
 $$;
@@ -222,5 +228,5 @@ $$;
 grant execute on function kitloop.claim_job(text, integer) to kitloop_app;
 grant execute on function kitloop.finish_job(uuid, bigint, jsonb) to kitloop_app;
 grant execute on function kitloop.retry_job(uuid, bigint, text, boolean, boolean) to kitloop_app;
-grant execute on function kitloop.finish_email(uuid, bigint, text) to kitloop_app;
+grant execute on function kitloop.finish_email(uuid, bigint, text, text) to kitloop_app;
 grant execute on function kitloop.beat(text) to kitloop_app;

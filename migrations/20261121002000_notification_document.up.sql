@@ -24,7 +24,8 @@ $$;
 create function kitloop.money_document(p_reservation_id uuid) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
-        'paid_minor', coalesce(sum(p.captured_minor), 0), 'refund_minor', coalesce(sum(p.credited_minor), 0),
+        'paid_minor', coalesce(sum(p.captured_minor), 0),
+        'refund_minor', coalesce(sum(greatest(p.credited_minor - p.lost_minor, 0)), 0),
         'kept_minor', coalesce(sum(p.kept_minor), 0), 'owed_minor', coalesce(sum(kitloop.owed_minor(p)), 0)
     )
     from public.payments p

@@ -5,7 +5,7 @@ use tracing::Instrument as _;
 
 use super::TIME_TO_RECORD;
 use super::jobs::{give_back, span_of};
-use crate::db::{self, Db, JobOutcome, JobRetry};
+use crate::db::{self, Db, EmailDelivery, JobOutcome, JobRetry};
 use crate::domain::EmailJob;
 use crate::email::{Email, EmailError};
 use crate::error::Error;
@@ -21,28 +21,37 @@ pub(super) async fn perform(
     deadline: Instant,
 ) -> Result<JobOutcome, Error> {
     let sending = async {
-        let message_id = match email {
-            None => None,
+        let delivery = match email {
+            None => EmailDelivery::Off,
             Some(email) => match send(email, job, deadline).await {
-                Ok(message_id) => Some(message_id),
+                Ok(delivery) => delivery,
                 Err((error, retry)) => return give_back(db, &job.claim, &error, retry).await,
             },
         };
-        let outcome = db::finish_email(db, job, message_id.as_deref()).await?;
-        let notification = job.notification.kind.as_str();
-        tracing::info!(notification, is_sent = message_id.is_some(), "email.finished");
+        let outcome = db::finish_email(db, job, &delivery).await?;
+        tracing::info!(
+            notification = job.notification.kind.as_str(),
+            delivery = delivery.as_str(),
+            "email.finished"
+        );
         Ok(outcome)
     };
     sending.instrument(span_of(&job.claim)).await
 }
 
-async fn send(email: &Email, job: &EmailJob, deadline: Instant) -> Result<String, (EmailError, JobRetry)> {
+async fn send(
+    email: &Email,
+    job: &EmailJob,
+    deadline: Instant,
+) -> Result<EmailDelivery, (EmailError, JobRetry)> {
     let deadline = deadline.checked_sub(TIME_TO_RECORD).unwrap_or(deadline);
-    email.send(&job.notification, &job.claim.idempotency_key(), deadline).await.map_err(|error| {
-        let retry = match &error {
-            EmailError::Unavailable { .. } => JobRetry::Later,
-            EmailError::Refused { .. } => JobRetry::Never,
-        };
-        (error, retry)
-    })
+    match email.send(&job.notification, &job.claim.idempotency_key(), deadline).await {
+        Ok(message_id) => Ok(EmailDelivery::Sent { message_id: Some(message_id) }),
+        // An attempt whose answer was lost did send it, before what it tells of changed.
+        Err(EmailError::Refused { name, .. }) if name == "invalid_idempotent_request" => {
+            Ok(EmailDelivery::Sent { message_id: None })
+        }
+        Err(error @ EmailError::Unavailable { .. }) => Err((error, JobRetry::Later)),
+        Err(error @ EmailError::Refused { .. }) => Err((error, JobRetry::Never)),
+    }
 }

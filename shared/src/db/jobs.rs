@@ -112,17 +112,45 @@ pub async fn finish_job(db: &Db, job: &IntentJob, fact: &Fact) -> Result<Finishe
     })
 }
 
-/// Records that an e-mail went out under Resend's `message_id`, or (`None`) that none is sent here.
+/// What became of an e-mail.
+#[derive(Debug)]
+pub enum EmailDelivery {
+    /// It went out.
+    Sent {
+        /// Resend's id, unless the answer that told it was lost.
+        message_id: Option<String>,
+    },
+    /// No e-mail is sent here.
+    Off,
+}
+
+impl EmailDelivery {
+    /// As SQL and logs spell it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "sent",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Records what became of an e-mail.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`]; the lease then runs out and it is sent again, under the same key at Resend.
-pub async fn finish_email(db: &Db, job: &EmailJob, message_id: Option<&str>) -> Result<JobOutcome, Error> {
+pub async fn finish_email(db: &Db, job: &EmailJob, delivery: &EmailDelivery) -> Result<JobOutcome, Error> {
+    let message_id = match delivery {
+        EmailDelivery::Sent { message_id } => message_id.as_deref(),
+        EmailDelivery::Off => None,
+    };
     let row = db
         .row(
-            "select outcome from kitloop.finish_email($1, $2, $3)",
+            "select outcome from kitloop.finish_email($1, $2, $3, $4)",
             &[
                 (&job.claim.id.0, Type::UUID),
                 (&job.claim.fencing_token, Type::INT8),
+                (&delivery.as_str(), Type::TEXT),
                 (&message_id, Type::TEXT),
             ],
         )

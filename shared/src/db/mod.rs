@@ -21,7 +21,9 @@ pub use cancellations::{
 };
 pub use connection::Db;
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
-pub use jobs::{FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job};
+pub use jobs::{
+    EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,
+};
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,
     settle_payment_intent, start_payment,

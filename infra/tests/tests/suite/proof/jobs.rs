@@ -58,9 +58,11 @@ struct NoRefundWithoutReason;
 impl Promise for NoRefundWithoutReason {
     async fn is_kept(&self, database: TestDatabase) -> Result<bool> {
         let scenario = open_with_refund_due(database).await?;
-        let by_hand = "insert into public.refunds (id, payment_id, amount_minor, currency, status)
-            select 're_by_hand', id, captured_minor, currency, 'succeeded' from public.payments";
-        scenario.database.execute(by_hand, &[]).await?;
+        let by_hand = "kitloop.settle_fact(jsonb_build_object(
+                'kind', 'refund', 'stripe_refund_id', 're_by_hand', 'payment_intent_id', p.payment_intent_id,
+                'amount_minor', p.captured_minor, 'currency', p.currency, 'status', 'succeeded'))
+            from public.payments p";
+        scenario.database.admin.batch_execute(&format!("select {by_hand}")).await?;
         let claimed =
             scenario.ask("(select count(*) as claimed from kitloop.claim_job('worker', 30))").await?;
         Ok(claimed.number("/claimed") == Some(0))

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use kitloop::db::{self, Confirmation, JobOutcome};
 use kitloop::domain::{
     ConfirmationAction::{Confirm, Decline},
-    Decision, Fact, JobKind, PaymentStatus, ReservationId, ReservationStatus,
+    Decision, Fact, IntentStep, JobKind, PaymentStatus, ReservationId, ReservationStatus,
 };
 use kitloop::error::{Code, Error};
 use test_support::{Gear, Provider, actor};
@@ -59,8 +59,13 @@ async fn staff_captures_an_authorisation_and_nothing_else_happens_meanwhile() ->
     let hold = shop.authorized("pi_1").await?;
     let job = shop.start_capture(&hold).await?;
     assert_eq!(
-        (job.kind, job.payment_intent_id.as_str(), job.amount_minor, job.reservation_id),
-        (JobKind::CapturePaymentIntent, "pi_1", hold.amount_minor, hold.id)
+        (job.claim.kind, job.payment_intent_id.as_str(), job.step, job.claim.reservation_id),
+        (
+            JobKind::CapturePaymentIntent,
+            "pi_1",
+            IntentStep::Capture { amount_minor: hold.amount_minor },
+            hold.id
+        )
     );
     assert_eq!(shop.payments(&hold).await?, ["capturing"]);
     for action in [Confirm, Decline] {
@@ -83,7 +88,7 @@ async fn a_capture_that_stripe_refuses_for_good_may_be_declined() -> Result<()> 
     let shop = Shop::open_with(&Provider::manual(), &Gear::default()).await?;
     let hold = shop.authorized("pi_1").await?;
     let job = shop.start_capture(&hold).await?;
-    let outcome = db::retry_job(&shop.db, &job, "card expired", db::JobRetry::Never).await?;
+    let outcome = db::retry_job(&shop.db, &job.claim, "card expired", db::JobRetry::Never).await?;
     assert_eq!(outcome, JobOutcome::Failed);
     assert_eq!(shop.payments(&hold).await?, ["requires_capture"]);
     let declined = answered(shop.answer(shop.staff, &hold, Decline, None).await)?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use kitloop::db::{self, JobOutcome, JobRetry};
 use kitloop::domain::{
-    ClaimedJob, ConfirmationAction, Decision, Fact, JobKind, PaymentStatus, ReservationStatus,
+    ConfirmationAction, Decision, Fact, IntentJob, IntentStep, JobKind, PaymentStatus, RefundStatus,
+    ReservationStatus,
 };
 use test_support::{Gear, Provider};
 
-use super::shop::{Hold, Shop, refund};
+use super::shop::{Hold, Shop, refund, refund_of};
 
 /// A hold that was paid too late, with the refund to be done.
 async fn refund_due(shop: &Shop) -> Result<Hold> {
@@ -19,12 +20,16 @@ async fn refund_due(shop: &Shop) -> Result<Hold> {
     Ok(late)
 }
 
-async fn claimed(shop: &Shop, worker: &str) -> Result<ClaimedJob> {
+async fn claimed(shop: &Shop, worker: &str) -> Result<IntentJob> {
     shop.claim(worker).await?.context("no job is due")
 }
 
-fn refund_of(job: &ClaimedJob, status: &str) -> Fact {
-    Fact::Refund(refund("re_1", &job.payment_intent_id, job.amount_minor, status))
+/// How much a job refunds.
+fn refunded_by(job: &IntentJob) -> Option<i64> {
+    match job.step {
+        IntentStep::Refund { amount_minor, .. } => Some(amount_minor),
+        IntentStep::Cancel | IntentStep::Capture { .. } => None,
+    }
 }
 
 /// Lets the lease of every running job run out.
@@ -44,12 +49,12 @@ async fn a_job_is_claimed_done_and_over() -> Result<()> {
     let late = refund_due(&shop).await?;
     let job = claimed(&shop, "worker").await?;
     assert_eq!(
-        (job.kind, job.payment_intent_id.as_str(), job.amount_minor, job.reservation_id),
-        (JobKind::RefundPayment, "pi_1", late.amount_minor, late.id)
+        (job.claim.kind, job.payment_intent_id.as_str(), refunded_by(&job), job.claim.reservation_id),
+        (JobKind::RefundPayment, "pi_1", Some(late.amount_minor), late.id)
     );
-    assert_eq!(job.idempotency_key(), format!("{}:refund_payment:1", job.id));
+    assert_eq!(job.claim.idempotency_key(), format!("{}:refund_payment:1", job.claim.id));
     assert!(shop.claim("other").await?.is_none());
-    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "succeeded")).await?;
+    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "re_1", RefundStatus::Succeeded)?).await?;
     assert_eq!((finished.decision, finished.status), (Decision::Refunded, ReservationStatus::Cancelled));
     assert_eq!(finished.outcome, JobOutcome::Finished);
     assert_eq!(shop.jobs().await?, ["refund_payment succeeded"]);
@@ -64,18 +69,25 @@ async fn a_worker_that_lost_its_lease_is_fenced_but_what_stripe_said_counts() ->
     let lost = claimed(&shop, "slow").await?;
     end_leases(&shop).await?;
     let taken_over = claimed(&shop, "quick").await?;
-    assert_eq!(taken_over.id, lost.id);
-    assert!(taken_over.fencing_token > lost.fencing_token);
-    assert_eq!(taken_over.idempotency_key(), lost.idempotency_key(), "at Stripe it is one refund");
+    assert_eq!(taken_over.claim.id, lost.claim.id);
+    assert!(taken_over.claim.fencing_token > lost.claim.fencing_token);
+    assert_eq!(
+        taken_over.claim.idempotency_key(),
+        lost.claim.idempotency_key(),
+        "at Stripe it is one refund"
+    );
 
-    let outcome = db::retry_job(&shop.db, &lost, "timeout", JobRetry::Never).await?;
+    let outcome = db::retry_job(&shop.db, &lost.claim, "timeout", JobRetry::Never).await?;
     assert_eq!(outcome, JobOutcome::Fenced);
     assert_eq!(shop.jobs().await?, ["refund_payment running"], "the slow one may not fail it");
-    let finished = db::finish_job(&shop.db, &lost, &refund_of(&lost, "succeeded")).await?;
+    let finished =
+        db::finish_job(&shop.db, &lost, &refund_of(&lost, "re_1", RefundStatus::Succeeded)?).await?;
     assert_eq!(finished.outcome, JobOutcome::Fenced);
     assert_eq!(finished.decision, Decision::Refunded);
     assert_eq!(shop.jobs().await?, ["refund_payment running"], "nor finish it");
-    let finished = db::finish_job(&shop.db, &taken_over, &refund_of(&taken_over, "succeeded")).await?;
+    let finished =
+        db::finish_job(&shop.db, &taken_over, &refund_of(&taken_over, "re_1", RefundStatus::Succeeded)?)
+            .await?;
     assert_eq!(finished.outcome, JobOutcome::Finished);
     assert_eq!(shop.database.value::<i64>("select count(*) from public.refunds", &[]).await?, 1);
     shop.database.assert_consistent().await
@@ -89,11 +101,12 @@ async fn whoever_ends_a_job_locks_the_money_that_it_is_about_first() -> Result<(
         let job = claimed(&shop, "worker").await?;
         shop.database.admin.batch_execute("begin; select from public.payments for update").await?;
         let db = shop.db.clone();
+        let fact = refund_of(&job, "re_1", RefundStatus::Succeeded)?;
         let ends = tokio::spawn(async move {
             if ending {
-                return db::retry_job(&db, &job, "unavailable", JobRetry::Later).await;
+                return db::retry_job(&db, &job.claim, "unavailable", JobRetry::Later).await;
             }
-            db::finish_job(&db, &job, &refund_of(&job, "succeeded")).await.map(|finished| finished.outcome)
+            db::finish_job(&db, &job, &fact).await.map(|finished| finished.outcome)
         });
         shop.until_somebody_waits().await?;
         // Whoever holds the money may go on to the job: locked the other way round, the two would wait for each other.
@@ -108,31 +121,32 @@ async fn whoever_ends_a_job_locks_the_money_that_it_is_about_first() -> Result<(
 #[tokio::test]
 async fn a_refund_that_failed_at_stripe_is_made_again_with_a_new_key() -> Result<()> {
     let shop = Shop::open().await?;
-    refund_due(&shop).await?;
+    let late = refund_due(&shop).await?;
     let job = claimed(&shop, "worker").await?;
-    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "failed")).await?;
-    assert_eq!((finished.outcome, finished.decision), (JobOutcome::Retried, Decision::RefundFailed));
-    end_pauses(&shop).await?;
+    let finished = db::finish_job(&shop.db, &job, &refund_of(&job, "re_1", RefundStatus::Failed)?).await?;
+    assert_eq!((finished.outcome, finished.decision), (JobOutcome::Finished, Decision::RefundFailed));
     let again = claimed(&shop, "worker").await?;
-    assert_eq!(again.idempotency_key(), format!("{}:refund_payment:2", job.id));
+    assert_ne!(again.claim.idempotency_key(), job.claim.idempotency_key());
+    assert_eq!(refunded_by(&again), Some(late.amount_minor));
     Ok(())
 }
 
 #[tokio::test]
 async fn a_refund_that_fails_after_it_succeeded_is_made_again_twice_at_most() -> Result<()> {
     let shop = Shop::open().await?;
-    let late = refund_due(&shop).await?;
+    refund_due(&shop).await?;
     for attempt in 1..=3 {
         let job = claimed(&shop, "worker").await?;
-        let refund = |status: &str| {
-            Fact::Refund(refund(&format!("re_{attempt}"), &job.payment_intent_id, late.amount_minor, status))
-        };
-        let finished = db::finish_job(&shop.db, &job, &refund("succeeded")).await?;
+        let said = |status| refund_of(&job, &format!("re_{attempt}"), status);
+        let finished = db::finish_job(&shop.db, &job, &said(RefundStatus::Succeeded)?).await?;
         assert_eq!(finished.outcome, JobOutcome::Finished);
-        assert_eq!(shop.hear(&refund("failed")).await?, Decision::RefundFailed);
+        shop.database.assert_consistent().await?;
+        assert_eq!(shop.hear(&said(RefundStatus::Failed)?).await?, Decision::RefundFailed);
     }
     assert!(shop.claim("worker").await?.is_none(), "a person has to look");
     assert_eq!(shop.jobs().await?, ["refund_payment succeeded"; 3]);
+    let violations = shop.database.violations().await?;
+    assert!(matches!(violations.as_slice(), [one] if one.starts_with("refund_owed")), "{violations:?}");
     Ok(())
 }
 
@@ -176,11 +190,14 @@ async fn a_job_that_is_wanted_again_while_it_is_dropped_is_not_lost() -> Result<
 async fn a_refund_that_somebody_made_by_hand_is_not_made_again() -> Result<()> {
     let shop = Shop::open().await?;
     let late = refund_due(&shop).await?;
-    shop.hear(&Fact::Refund(refund("re_by_hand", "pi_1", late.amount_minor - 1, "succeeded"))).await?;
+    let by_hand =
+        |id: &str, amount_minor| Fact::Refund(refund(id, "pi_1", amount_minor, RefundStatus::Succeeded));
+    shop.hear(&by_hand("re_by_hand", late.amount_minor - 1)).await?;
     let job = claimed(&shop, "worker").await?;
-    assert_eq!(job.amount_minor, 1, "only what is missing");
+    assert_eq!(refunded_by(&job), Some(1), "only what is missing");
+    assert_eq!(job.claim.generation, 2, "another amount needs another key");
     end_leases(&shop).await?;
-    shop.hear(&Fact::Refund(refund("re_2", "pi_1", 1, "succeeded"))).await?;
+    shop.hear(&by_hand("re_2", 1)).await?;
     assert!(shop.claim("worker").await?.is_none());
     assert_eq!(shop.jobs().await?, ["refund_payment obsolete"]);
     shop.database.assert_consistent().await
@@ -195,7 +212,7 @@ async fn a_job_is_tried_again_after_a_growing_pause() -> Result<()> {
         from public.jobs";
     for longest in [10, 30, 90, 270, 810, 900, 900] {
         let job = claimed(&shop, "worker").await?;
-        let outcome = db::retry_job(&shop.db, &job, "stripe unavailable", JobRetry::Later).await?;
+        let outcome = db::retry_job(&shop.db, &job.claim, "stripe unavailable", JobRetry::Later).await?;
         assert_eq!(outcome, JobOutcome::Retried);
         assert!(shop.database.value::<bool>(pause, &[&longest]).await?, "half to all of {longest} s");
         assert!(shop.claim("worker").await?.is_none(), "it is not due yet");
@@ -212,10 +229,10 @@ async fn a_spent_key_is_not_used_again() -> Result<()> {
     let shop = Shop::open().await?;
     refund_due(&shop).await?;
     let job = claimed(&shop, "worker").await?;
-    db::retry_job(&shop.db, &job, "stored failure", JobRetry::WithNewKey).await?;
+    db::retry_job(&shop.db, &job.claim, "stored failure", JobRetry::WithNewKey).await?;
     end_pauses(&shop).await?;
     let again = claimed(&shop, "worker").await?;
-    assert_eq!(again.idempotency_key(), format!("{}:refund_payment:2", job.id));
+    assert_eq!(again.claim.idempotency_key(), format!("{}:refund_payment:2", job.claim.id));
     Ok(())
 }
 
@@ -226,13 +243,13 @@ async fn a_job_that_stripe_refuses_again_and_again_fails_in_the_end() -> Result<
     shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
     for outcome in [JobOutcome::Retried, JobOutcome::Failed] {
         let job = claimed(&shop, "worker").await?;
-        assert_eq!(db::retry_job(&shop.db, &job, "refused", JobRetry::WithNewKey).await?, outcome);
+        assert_eq!(db::retry_job(&shop.db, &job.claim, "refused", JobRetry::WithNewKey).await?, outcome);
         end_pauses(&shop).await?;
     }
     assert_eq!(shop.jobs().await?, ["refund_payment failed"]);
     let violations = shop.database.violations().await?;
     assert!(
-        matches!(violations.as_slice(), [one] if one.starts_with("money_without_booking")),
+        matches!(violations.as_slice(), [one] if one.starts_with("refund_owed")),
         "money that nobody sends back is a broken promise: {violations:?}"
     );
     Ok(())
@@ -248,7 +265,7 @@ async fn money_that_has_to_go_back_waits_for_stripe_for_ever_but_a_capture_does_
     let capture = shop.start_capture(&captured).await?;
     shop.database.execute("update public.jobs set max_attempts = 1", &[]).await?;
     for (job, outcome) in [(&release, JobOutcome::Retried), (&capture, JobOutcome::Failed)] {
-        assert_eq!(db::retry_job(&shop.db, job, "unavailable", JobRetry::Later).await?, outcome);
+        assert_eq!(db::retry_job(&shop.db, &job.claim, "unavailable", JobRetry::Later).await?, outcome);
     }
     Ok(())
 }
@@ -261,7 +278,7 @@ async fn a_job_whose_workers_all_died_fails_in_the_end() -> Result<()> {
     shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
     end_leases(&shop).await?;
     let taken_over = claimed(&shop, "worker").await?;
-    assert_eq!(taken_over.kind, JobKind::CapturePaymentIntent);
+    assert_eq!(taken_over.claim.kind, JobKind::CapturePaymentIntent);
     end_leases(&shop).await?;
     assert!(shop.claim("worker").await?.is_none());
     assert_eq!(shop.jobs().await?, ["capture_payment_intent failed"]);

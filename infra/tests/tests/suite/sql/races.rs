@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use kitloop::db::{self, Db, ReserveRequest, reserve_gear};
 use kitloop::domain::{
-    Booking, ConfirmationAction, Contact, Decision, Fact, PaymentStatus, ReservationStatus,
+    Booking, ClaimedJob, ConfirmationAction, Contact, Decision, Fact, PaymentStatus, ReservationStatus,
 };
 use kitloop::error::{Code, Error};
 use test_support::{Gear, Provider, TestDatabase, actor, booking, reserve};
@@ -226,8 +226,10 @@ async fn no_job_is_ever_held_by_two_workers() -> Result<()> {
     db::expire_holds(&shop.db, 100).await?;
     let outcomes = race(&shop.database, 8, |worker, db| async move {
         let mut claimed = Vec::new();
-        while let Some(job) = db::claim_job(&db, &format!("worker-{worker}"), super::shop::LEASE).await? {
-            claimed.push(job.id);
+        while let Some(ClaimedJob::Intent(job)) =
+            db::claim_job(&db, &format!("worker-{worker}"), super::shop::LEASE).await?
+        {
+            claimed.push(job.claim.id);
         }
         Ok(claimed)
     })

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use kitloop::domain::{ChargeFact, Decision, DisputeFact, Fact};
+use kitloop::domain::{ChargeFact, Decision, DisputeFact, Fact, RefundStatus};
 
 use super::shop::{Shop, refund};
 
@@ -11,16 +11,16 @@ async fn refunds_add_up_and_may_fail_after_they_succeeded() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = shop.confirmed("pi_1").await?;
     for (refund_id, amount_minor, status, decision) in [
-        ("re_1", 20_000, "pending", Decision::PartiallyRefunded),
-        ("re_2", 30_000, "succeeded", Decision::Refunded),
-        ("re_1", 20_000, "succeeded", Decision::Refunded),
-        ("re_1", 20_000, "pending", Decision::Stale),
-        ("re_2", 30_000, "failed", Decision::RefundFailed),
-        ("re_2", 30_000, "succeeded", Decision::Stale),
-        ("re_3", 30_000, "canceled", Decision::RefundFailed),
+        ("re_1", 20_000, RefundStatus::Pending, Decision::PartiallyRefunded),
+        ("re_2", 30_000, RefundStatus::Succeeded, Decision::Refunded),
+        ("re_1", 20_000, RefundStatus::Succeeded, Decision::Refunded),
+        ("re_1", 20_000, RefundStatus::Pending, Decision::Stale),
+        ("re_2", 30_000, RefundStatus::Failed, Decision::RefundFailed),
+        ("re_2", 30_000, RefundStatus::Succeeded, Decision::Stale),
+        ("re_3", 30_000, RefundStatus::Canceled, Decision::RefundFailed),
     ] {
         let fact = Fact::Refund(refund(refund_id, "pi_1", amount_minor, status));
-        assert_eq!(shop.hear(&fact).await?, decision, "{refund_id} {status}");
+        assert_eq!(shop.hear(&fact).await?, decision, "{refund_id} {status:?}");
     }
     let sql = "select kitloop.refunded_minor(id) from public.payments";
     assert_eq!(shop.database.value::<i64>(sql, &[]).await?, 20_000);
@@ -64,8 +64,14 @@ async fn a_dispute_marks_the_payment_until_it_is_won() -> Result<()> {
     shop.confirmed("pi_1").await?;
     let dispute = |intent_id: &str, status: &str| {
         Fact::Dispute(DisputeFact {
+            dispute_id: "du_1".to_owned(),
             payment_intent_id: Some(intent_id.to_owned()),
+            amount_minor: 30_000,
+            currency: "CZK".to_owned(),
             status: status.to_owned(),
+            reason: Some("fraudulent".to_owned()),
+            evidence_due_by: None,
+            at: None,
         })
     };
     for (status, decision, is_disputed) in [

@@ -10,23 +10,35 @@ use uuid::Uuid;
 use super::shop::Shop;
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 28] = [
+    "advance_reconciliation",
     "apply_stripe_event",
     "beat",
+    "cancel_reservation",
     "check_consistency",
     "claim_job",
     "confirm_reservation",
+    "differences",
     "expire_holds",
     "fail_stripe_event",
     "finish_cron_run",
+    "finish_email",
     "finish_job",
+    "mend_money",
+    "missing_events",
+    "open_payment_intents",
     "readiness",
+    "reconciliation_report",
+    "record_finding",
     "record_payment_intent",
+    "refund_reservation",
     "reserve_gear",
     "retry_job",
+    "settle_fact",
     "settle_payment_intent",
     "start_cron_run",
     "start_payment",
+    "start_reconciliation",
 ];
 
 /// What those may use who come with a token through PostgREST: how policies learn who they are.
@@ -169,8 +181,8 @@ async fn everybody_sees_their_own_and_their_providers_rows() -> Result<()> {
     let shop = Shop::open_with(&test_support::Provider::default(), &test_support::Gear::of(9)).await?;
     let paying = shop.confirmed("pi_1").await?;
     let browsing = shop.hold().await?;
-    let sql = "insert into public.refunds (id, payment_id, amount_minor, currency, status)
-        select 're_1', id, 1, 'CZK', 'pending' from public.payments";
+    let sql = "insert into public.refunds (stripe_refund_id, payment_id, amount_minor, currency, reason)
+        select 're_1', id, 1, 'CZK', 'external' from public.payments";
     shop.database.execute(sql, &[]).await?;
     let elsewhere = test_support::Provider::default().insert(&shop.database).await?;
     let owner_elsewhere = Uuid::new_v4();

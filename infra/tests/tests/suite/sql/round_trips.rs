@@ -99,7 +99,7 @@ async fn the_worker_and_the_sweep_send_one_statement_per_operation() -> Result<(
     statements.expect_one("beat").await?;
     let job = shop.claim("worker").await?.context("no job")?;
     statements.expect_one("claim_job").await?;
-    db::retry_job(&shop.db, &job, "unavailable", JobRetry::Later).await?;
+    db::retry_job(&shop.db, &job.claim, "unavailable", JobRetry::Later).await?;
     statements.expect_one("retry_job").await?;
     assert!(shop.claim("worker").await?.is_none());
     statements.expect_one("claim_job with nothing to do").await

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use kitloop::db::{self, Confirmation, ConfirmationRequest, Db, StartedPayment};
 use kitloop::domain::{
-    Actor, Booking, BookingLine, ClaimedJob, ConfirmationAction, Decision, Fact, GearId, PaymentIntentFact,
-    PaymentStatus, Period, RefundFact, ReservationId,
+    Actor, Booking, BookingLine, ClaimedJob, ConfirmationAction, Decision, Fact, GearId, IntentJob,
+    IntentStep, PaymentIntentFact, PaymentStatus, Period, RefundFact, RefundStatus, ReservationId,
 };
 use kitloop::error::{Code, Error};
 use serde_json::json;
@@ -145,16 +145,20 @@ impl Shop {
     }
 
     /// Staff confirms an authorised reservation: the capture is theirs to do.
-    pub(super) async fn start_capture(&self, hold: &Hold) -> Result<ClaimedJob> {
+    pub(super) async fn start_capture(&self, hold: &Hold) -> Result<IntentJob> {
         match self.answer(self.staff, hold, ConfirmationAction::Confirm, None).await? {
             Confirmation::Capture(job) => Ok(job),
             other => bail!("not a capture: {other:?}"),
         }
     }
 
-    /// The next due job, claimed.
-    pub(super) async fn claim(&self, worker: &str) -> Result<Option<ClaimedJob>> {
-        Ok(db::claim_job(&self.db, worker, LEASE).await?)
+    /// The next due job, claimed. Nobody here has an e-mail address, so all of them are about intents.
+    pub(super) async fn claim(&self, worker: &str) -> Result<Option<IntentJob>> {
+        match db::claim_job(&self.db, worker, LEASE).await? {
+            Some(ClaimedJob::Intent(job)) => Ok(Some(job)),
+            Some(ClaimedJob::Email(job)) => bail!("not about an intent: {job:?}"),
+            None => Ok(None),
+        }
     }
 
     /// The state of a reservation, with the reason if it was cancelled: `cancelled: declined`.
@@ -195,15 +199,28 @@ impl Shop {
     }
 }
 
-/// What Stripe says of a refund.
-pub(super) fn refund(refund_id: &str, intent_id: &str, amount_minor: i64, status: &str) -> RefundFact {
+/// What Stripe says of a refund that somebody made there.
+pub(super) fn refund(
+    stripe_refund_id: &str,
+    intent_id: &str,
+    amount_minor: i64,
+    status: RefundStatus,
+) -> RefundFact {
     RefundFact {
-        refund_id: refund_id.to_owned(),
+        stripe_refund_id: stripe_refund_id.to_owned(),
+        refund_id: None,
         payment_intent_id: Some(intent_id.to_owned()),
         amount_minor,
         currency: "CZK".to_owned(),
-        status: status.to_owned(),
+        status,
     }
+}
+
+/// What Stripe says of the refund that a job made there.
+pub(super) fn refund_of(job: &IntentJob, stripe_refund_id: &str, status: RefundStatus) -> Result<Fact> {
+    let IntentStep::Refund { amount_minor, refund_id } = job.step else { bail!("not a refund: {job:?}") };
+    let fact = refund(stripe_refund_id, &job.payment_intent_id, amount_minor, status);
+    Ok(Fact::Refund(RefundFact { refund_id: Some(refund_id.0), ..fact }))
 }
 
 /// Full hours from thirty days ahead.

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use kitloop::db::Confirmation;
-use kitloop::domain::{ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus, RefundFact};
+use kitloop::domain::{
+    ConfirmationAction, Decision, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
+};
 use uuid::Uuid;
 
 use super::shop::{Hold, Shop, refund};
@@ -148,7 +150,7 @@ async fn a_card_payment_after_cash_goes_back() -> Result<()> {
 async fn what_is_about_nothing_of_ours_is_unmatched() -> Result<()> {
     let shop = Shop::open().await?;
     let hold = shop.hold().await?;
-    let unknown = refund("re_1", "pi_unknown", 1, "succeeded");
+    let unknown = refund("re_1", "pi_unknown", 1, RefundStatus::Succeeded);
     let of_nothing = RefundFact { payment_intent_id: None, ..unknown.clone() };
     for fact in [unknown, of_nothing] {
         assert_eq!(shop.hear(&Fact::Refund(fact)).await?, Decision::Unmatched);
