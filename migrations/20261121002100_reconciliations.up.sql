@@ -4,6 +4,7 @@ create table public.reconciliations (
     id uuid primary key default gen_random_uuid(),
     from_at timestamptz not null,
     to_at timestamptz not null check (to_at > from_at),
+    is_by_hand boolean not null,
     -- What is read next, and after which object of it.
     phase text not null default 'events' check (
         phase in ('events', 'payment_intents', 'open_payments', 'refunds', 'disputes', 'owed', 'done')
@@ -36,8 +37,8 @@ alter table public.reconciliation_findings enable row level security;
 revoke all on public.reconciliations, public.reconciliation_findings from anon, authenticated;
 
 -- The operation: starts a reconciliation of a window, or goes on with one that was not finished. Without a window it goes
--- on with the oldest unfinished one, or starts where the last one ended, a day earlier since Stripe delivers late, and at
--- most thirty days back, as far as Stripe keeps events (https://docs.stripe.com/api/events/list).
+-- on with the oldest unfinished one, or starts where the last such one ended, a day earlier since Stripe delivers late, and
+-- at most thirty days back, as far as Stripe keeps events (https://docs.stripe.com/api/events/list).
 -- Outcomes: started; already_running (by another invocation, whose lease has not run out).
 -- Locks: the reconciliations.
 create function kitloop.start_reconciliation(
@@ -59,15 +60,11 @@ begin
         outcome := 'already_running';
         return;
     elsif v_run.id is null then
-        insert into public.reconciliations (from_at, to_at)
-        select
-            coalesce(
-                p_from,
-                greatest((select max(d.to_at) from public.reconciliations d where d.phase = 'done'), v_now - interval '29 days')
-                    - interval '1 day',
-                v_now - interval '30 days'
-            ),
-            coalesce(p_to, v_now)
+        insert into public.reconciliations (from_at, to_at, is_by_hand)
+        select coalesce(p_from, greatest(max(d.to_at), v_now - interval '29 days') - interval '1 day'),
+            coalesce(p_to, v_now), p_from is not null
+        from public.reconciliations d
+        where d.phase = 'done' and not d.is_by_hand
         returning * into v_run;
     end if;
     update public.reconciliations r

@@ -3,6 +3,7 @@
 
 use kitloop::app::reconcile;
 use kitloop::boot::App;
+use kitloop::clock;
 use kitloop::domain::Period;
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
@@ -41,8 +42,14 @@ fn read_window(mut fields: Fields) -> Result<Option<Period>, Error> {
         return Ok(None);
     }
     let (from, to) = (fields.timestamp("from"), fields.timestamp("to"));
+    if to.is_some_and(|to| to > clock::now()) {
+        fields.reject("to", "must not be in the future");
+    }
     let window = from.zip(to).and_then(|(from, to)| {
         Period::new(from, to).inspect_err(|_| fields.reject("to", "must be after from")).ok()
     });
     fields.finish(|| window.map(Some))
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ impl Promise for OneEventOneDecision {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_result_is_ignored_reserves_twice() -> Result<()> {
-    let mistake = Mistake::of("reserve_gear").writing("if false then", "if v_row.key is null then");
+    let mistake = Mistake::of("reserve_gear").writing("if false then", "if replayed then");
     mistake.breaks(OneKeyOneReservation).await
 }
 

@@ -237,7 +237,10 @@ impl Life {
         let (_, _, _, refund, _) = self.end;
         let mut broken = shop.database.violations().await?;
         if refund == Some("failed") {
-            anyhow::ensure!(broken.iter().any(|one| one.starts_with("refund_owed")), "nobody sees what is owed");
+            anyhow::ensure!(
+                broken.iter().any(|one| one.starts_with("refund_owed")),
+                "nobody sees what is owed"
+            );
             broken.retain(|one| !one.starts_with("refund_owed"));
         }
         anyhow::ensure!(broken.is_empty(), "promises broken: {broken:#?}");
