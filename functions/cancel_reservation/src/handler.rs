@@ -53,3 +53,6 @@ async fn cancel_reservation(app: &App, call: &Call) -> Result<Answer, Error> {
         currency: cancelled.currency,
     })
 }
+
+#[cfg(test)]
+mod tests;

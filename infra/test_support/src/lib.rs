@@ -10,6 +10,7 @@ pub mod door;
 mod fixtures;
 mod http_events;
 mod invocations;
+mod payments;
 pub mod sample;
 mod shop;
 mod stripe_events;
