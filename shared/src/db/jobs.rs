@@ -44,7 +44,7 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
         },
         JobKind::SendEmail => {
             let Json(notification): Json<Notification> = row.column("notification")?;
-            return Ok(Some(ClaimedJob::Email(EmailJob { claim, notification })));
+            return Ok(Some(ClaimedJob::Email(Box::new(EmailJob { claim, notification }))));
         }
     };
     let payment_intent_id = row.column("payment_intent_id")?;

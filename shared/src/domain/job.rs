@@ -45,7 +45,7 @@ pub enum ClaimedJob {
     /// Something is to be done at Stripe.
     Intent(IntentJob),
     /// Somebody is to be told.
-    Email(EmailJob),
+    Email(Box<EmailJob>),
 }
 
 /// Something to be done at Stripe.
