@@ -4,7 +4,7 @@
 use kitloop::app::reconcile;
 use kitloop::boot::App;
 use kitloop::clock;
-use kitloop::domain::Period;
+use kitloop::domain::{Period, PeriodError};
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::Error;
 use kitloop::http::{self, Answer, Call, Fields, JSON_BODY_LIMIT, Origins, deadline};
@@ -46,9 +46,16 @@ fn read_window(mut fields: Fields) -> Result<Option<Period>, Error> {
         fields.reject("to", "must not be in the future");
     }
     let window = from.zip(to).and_then(|(from, to)| {
-        Period::new(from, to).inspect_err(|_| fields.reject("to", "must be after from")).ok()
+        Period::new(from, to).inspect_err(|error| fields.reject("to", reason(*error))).ok()
     });
     fields.finish(|| window.map(Some))
+}
+
+fn reason(error: PeriodError) -> &'static str {
+    match error {
+        PeriodError::EmptyOrReversed => "must be after from",
+        PeriodError::TooLong => "must be at most 366 days after from",
+    }
 }
 
 #[cfg(test)]

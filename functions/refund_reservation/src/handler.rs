@@ -52,3 +52,6 @@ async fn refund_reservation(app: &App, call: &Call) -> Result<Answer, Error> {
     let refunding = refund::refund(&app.db, &request).await?;
     Ok(Answer::accepted(&refunding)?.with_header("idempotent-replayed", refunding.replayed.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

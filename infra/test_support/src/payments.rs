@@ -8,6 +8,7 @@ use kitloop::app::jobs::{self, WorkDone, Worker};
 use kitloop::db::{self, ConfirmationRequest, JobOutcome, RefundRequest, Refunding};
 use kitloop::domain::{ConfirmationAction, ReservationId};
 use kitloop::error::Error;
+use kitloop::stripe::{Dispute, Refund};
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -93,14 +94,46 @@ impl Shop {
         Ok(())
     }
 
-    /// The cardholder disputes what an intent captured; the dispute as Stripe tells it.
+    /// What Stripe says of a refund takes effect, as if its webhook had come.
+    ///
+    /// # Errors
+    /// If Stripe or the database is away.
+    pub async fn hear_of_refund(&self, refund_id: &str) -> Result<()> {
+        let refund: Refund = serde_json::from_value(self.stripe_get(&format!("refunds/{refund_id}")).await?)?;
+        db::settle_fact(&self.app.db, &refund.fact()).await?;
+        Ok(())
+    }
+
+    /// What Stripe says of a dispute takes effect, as if its webhook had come.
+    ///
+    /// # Errors
+    /// If Stripe or the database is away.
+    pub async fn hear_of_dispute(&self, dispute_id: &str) -> Result<()> {
+        let dispute: Dispute =
+            serde_json::from_value(self.stripe_get(&format!("disputes/{dispute_id}")).await?)?;
+        db::settle_fact(&self.app.db, &dispute.fact()).await?;
+        Ok(())
+    }
+
+    /// The cardholder disputes all that an intent captured, at Stripe, which nobody here knows yet; the dispute's id.
     ///
     /// # Errors
     /// If nothing was captured.
-    pub async fn open_dispute(&self, intent_id: &str) -> Result<Value> {
+    pub async fn dispute_at_stripe(&self, intent_id: &str) -> Result<String> {
         let intent = self.stripe_get(&format!("payment_intents/{intent_id}")).await?;
         let charge = intent.get("latest_charge").and_then(Value::as_str).context("nothing was captured")?;
-        self.stripe.admin().open_dispute(charge).await
+        let dispute = self.stripe.admin().open_dispute(charge).await?;
+        Ok(dispute.get("id").and_then(Value::as_str).context("no dispute")?.to_owned())
+    }
+
+    /// The same, and its webhook has come.
+    ///
+    /// # Errors
+    /// If nothing was captured.
+    pub async fn dispute(&self, intent_id: &str) -> Result<String> {
+        let dispute_id = self.dispute_at_stripe(intent_id).await?;
+        self.hear_of_dispute(&dispute_id).await?;
+        Ok(dispute_id)
     }
 
     /// Lets the worker do jobs until none is due.
