@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use kitloop::app::confirm;
+use kitloop::app::jobs::Worker;
 use kitloop::db::{self, ConfirmationRequest};
 use kitloop::domain::{ConfirmationAction, ReservationId};
 use kitloop::error::Error;
@@ -33,6 +34,11 @@ async fn work(shop: &Shop) -> Result<Result<Value, Error>> {
 async fn work_for(shop: &Shop, remaining: Duration) -> Result<Result<Value, Error>> {
     let schedule = sample_event("run_jobs/schedule.json")?;
     Ok(handle(&shop.app, invocation(schedule, remaining)).await)
+}
+
+/// A worker of that name.
+fn worker<'a>(shop: &'a Shop, name: &'a str) -> Result<Worker<'a>> {
+    Ok(Worker { db: &shop.app.db, stripe: shop.app.stripe()?, email: shop.app.email(), name })
 }
 
 /// A hold that lapsed with an open intent, whose cancelling is due: the reservation and the intent.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use test_support::{Provider, Shop, TestApp, sample};
 
 use super::{
-    assert_keys_are_never_reused, authorized, confirm, due_cancellation, due_refund, job, job_requests, work,
-    work_for,
+    assert_keys_are_never_reused, authorized, confirm, due_cancellation, due_refund, job, job_requests,
+    make_everything_due, work, work_for,
 };
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn money_whose_stock_was_gone_goes_back_once() -> Result<()> {
     assert_eq!(refunds["data"][0]["payment_intent"], json!(intent_id));
     assert_eq!(refunds["data"][0]["metadata"]["reservation_id"], json!(reservation_id));
 
-    let sql = "select jsonb_build_array(id, amount_minor, status) from public.refunds";
+    let sql = "select jsonb_build_array(stripe_refund_id, amount_minor, status) from public.refunds";
     let stored: Value = shop.database.value(sql, &[]).await?;
     assert_eq!(stored, json!([refunds["data"][0]["id"], sample::AMOUNT_MINOR, "succeeded"]));
     assert_eq!(shop.jobs().await?, [job("refund_payment", "succeeded")]);
@@ -52,11 +52,14 @@ async fn only_what_has_not_gone_back_yet_is_refunded() -> Result<()> {
     let shop = Shop::open().await?;
     let (_, intent_id) = due_refund(&shop).await?;
     shop.stripe_post("refunds", &[("payment_intent", &intent_id), ("amount", "100000")]).await?;
-    let known = "insert into public.refunds (id, payment_id, amount_minor, currency, status)
-        select 're_by_hand', id, 100000, 'CZK', 'succeeded' from public.payments where payment_intent_id = $1";
-    shop.database.execute(known, &[&intent_id]).await?;
+    // The worker learns of it when Stripe refuses to refund it all.
+    assert_eq!(work(&shop).await??["unsuccessful"], json!(1));
+    make_everything_due(&shop).await?;
     assert_eq!(work(&shop).await??["succeeded"], json!(1));
-    assert_eq!(job_requests(&shop).await?[0].params["amount"], json!("150000"));
+    let requests = job_requests(&shop).await?;
+    let asked: Vec<_> = requests.iter().map(|request| &request.params["amount"]).collect();
+    assert_eq!(asked, [&json!("250000"), &json!("150000")]);
+    assert_keys_are_never_reused(&shop).await?;
     let charge = &shop.stripe_get("charges").await?["data"][0];
     assert_eq!(
         (&charge["amount_refunded"], &charge["refunded"]),

@@ -153,11 +153,11 @@ async fn an_event_that_overtakes_the_answer_of_the_creation_finds_its_payment() 
 async fn cash_at_the_counter_and_then_the_card_is_one_too_many() -> Result<()> {
     let shop = Shop::open().await?;
     let payment = Payment::start(&shop).await?;
-    let offline = "update public.reservations set status = 'confirmed', paid_at = now()";
-    shop.database.execute(offline, &[]).await?;
-    shop.database.execute("update public.payments set superseded = true", &[]).await?;
+    let offline =
+        "select outcome from kitloop.confirm_reservation($1, false, $2, 'confirm', null, 'function', 30)";
+    shop.database.execute(offline, &[&shop.staff_id, &payment.reservation_id]).await?;
     deliver(&shop, &payment.event("payment_intent_succeeded")?, 200, "duplicate_payment").await?;
     assert_eq!(shop.database.status(payment.reservation_id).await?, "confirmed");
-    assert_eq!(shop.jobs().await?, [job("refund_payment", "queued")]);
+    assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "queued"), job("refund_payment", "queued")]);
     shop.database.assert_consistent().await
 }
