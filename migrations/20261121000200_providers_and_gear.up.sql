@@ -10,7 +10,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
             select steps.step, lag(steps.step) over (order by steps.position) as earlier
             from jsonb_array_elements(p_policy) with ordinality steps (step, position)
         ) pairs
-        where not pairs.step @? '$ ? (@.hours_before >= 0 && @.hours_before <= 8760
+        -- Strict, since lax paths look into arrays, where the amounts are not read from.
+        where not pairs.step @? 'strict $ ? (@.hours_before >= 0 && @.hours_before <= 8760
                 && @.refund_percent >= 0 && @.refund_percent <= 100 && @.refund_percent.floor() == @.refund_percent)'
             or not jsonb_path_exists(
                 pairs.step,

@@ -33,6 +33,8 @@ create table public.payments (
 );
 -- A reservation has one payment. What is superseded is a second intent or one that cash at the counter replaced.
 create unique index payments_one_per_reservation on public.payments (reservation_id) where not superseded;
+-- What the reconciliation looks up at Stripe.
+create index payments_open on public.payments (payment_intent_id) where status not in ('succeeded', 'canceled');
 create index payments_by_reservation on public.payments (reservation_id);
 comment on column public.payments.generation is 'Part of the Stripe idempotency key: {id}:create:{generation}.';
 comment on column public.payments.claimed_until is 'Until when one caller is creating the intent at Stripe.';
@@ -66,6 +68,9 @@ create table public.refunds (
     check (not is_offline or stripe_refund_id is null)
 );
 create index refunds_by_payment on public.refunds (payment_id);
+-- What the reconciliation has made again.
+create index refunds_unsettled on public.refunds (payment_id)
+where status in ('failed', 'canceled') or (status = 'pending' and stripe_refund_id is null);
 comment on column public.refunds.stripe_refund_id is 'Null until Stripe has it, and for money handed back at the counter.';
 comment on column public.refunds.reason is 'requested: by staff; external: made at Stripe by somebody else.';
 

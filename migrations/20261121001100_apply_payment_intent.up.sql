@@ -124,6 +124,7 @@ begin
             update public.reservations r
             set status = 'cancelled', cancel_reason = 'payment_canceled'
             where r.id = p_reservation.id;
+            perform kitloop.notify(p_reservation.id, 'cancellation');
         end if;
         return 'amount_mismatch';
     end if;
@@ -249,6 +250,8 @@ begin
         return;
     end if;
     v_payment := kitloop.write_payment_fact(v_payment.id, p_fact);
+    -- A dispute that was heard of before its payment takes what has come in now.
+    perform kitloop.book_disputes(v_payment) where v_status = 'succeeded';
     decision := coalesce(
         kitloop.moneyless_decision(v_status), kitloop.settle_money(v_reservation, v_payment, p_fact)
     );

@@ -123,8 +123,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     )
 $$;
 
--- Writes what a dispute is now; false when that is stale. One that is over stays so, whatever comes late.
--- The caller holds the payment.
+-- Writes what a dispute is now; false when that is stale. One that is over stays so, whatever comes late, and a lost one
+-- stays lost: what it took was credited, with a credit note. Should a bank ever give the money back after all, the
+-- reconciliation shows the difference, for people to settle. The caller holds the payment.
 create function kitloop.write_dispute_fact(p_payment_id uuid, p_fact jsonb) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -142,6 +143,7 @@ begin
         evidence_due_by = coalesce(excluded.evidence_due_by, d.evidence_due_by), status_at = v_at,
         updated_at = clock_timestamp()
     where case
+        when d.status = 'lost' then excluded.status = 'lost'
         when kitloop.is_dispute_over(d.status) then kitloop.is_dispute_over(excluded.status)
         else kitloop.is_dispute_over(excluded.status) or excluded.status_at >= d.status_at
     end;

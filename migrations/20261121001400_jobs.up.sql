@@ -56,19 +56,41 @@ begin
 end
 $$;
 
--- Ends a job whose workers died in every attempt. Everybody else locks the payment before the job; who claims has the job
--- first, so it does not wait for the payment: held by somebody, the job is looked at again a little later.
+-- Locks what a job is about before the job is: its reservation, which a word to the provider refers to, and its payment.
+create function kitloop.lock_job_subject(p_job_id uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    perform kitloop.lock_reservation(p.reservation_id, false)
+    from public.jobs j
+    join public.payments p on p.id = j.payment_id
+    where j.id = p_job_id;
+    perform from public.payments p where p.id = (select j.payment_id from public.jobs j where j.id = p_job_id) for update;
+end
+$$;
+
+-- Ends a job whose workers died in every attempt. Everybody else locks reservation and payment before the job; who claims
+-- has the job first, so it does not wait for them: held by somebody, the job is looked at again a little later.
 -- The caller holds the job.
 create function kitloop.give_up_job(p_job public.jobs) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-    perform from public.payments p where p.id = p_job.payment_id for update skip locked;
+    perform from public.payments p
+    join public.reservations r on r.id = p.reservation_id
+    where p.id = p_job.payment_id
+    for update of r, p skip locked;
     if found or p_job.payment_id is null then
         perform kitloop.fail_job(p_job.id, coalesce(p_job.last_error, 'the worker died in every attempt'));
     else
         update public.jobs j set lease_until = clock_timestamp() + interval '5 seconds' where j.id = p_job.id;
     end if;
 end
+$$;
+
+-- Whether an e-mail was tried so long ago that another attempt might tell somebody twice: Resend knows an idempotency key
+-- for a day (https://resend.com/docs/dashboard/emails/idempotency-keys).
+create function kitloop.is_email_too_old(p_job public.jobs) returns boolean
+language sql volatile set search_path = pg_catalog, pg_temp as $$
+    select p_job.kind = 'send_email' and p_job.attempts > 0 and p_job.created_at < clock_timestamp() - interval '23 hours'
 $$;
 
 -- The operation: claims the next due job, or one whose lease ran out; no row when there is none. Jobs whose reason is
@@ -101,6 +123,8 @@ begin
             where n.id = v_job.notification_id and n.status = 'queued';
         elsif v_job.status = 'running' and v_job.attempts >= v_job.max_attempts then
             perform kitloop.give_up_job(v_job);
+        elsif kitloop.is_email_too_old(v_job) then
+            perform kitloop.fail_job(v_job.id, coalesce(v_job.last_error, 'too late to be sent again'));
         elsif v_job.kind = 'refund_payment' and kitloop.is_in_dispute(v_job.payment_id) then
             update public.jobs j
             set status = 'queued', lease_until = null, run_after = clock_timestamp() + interval '15 minutes'
@@ -128,8 +152,8 @@ $$;
 -- The operation: gives a job back after an error. p_is_final: no further attempt makes sense. p_new_generation: the
 -- idempotency key at Stripe is spent. The pause grows: min(900 s, 10 s * 3^(attempt - 1)), of which a random half.
 -- Refusals are counted; while Stripe is only away, cancelling and refunding go on for ever, since money depends on it.
--- An e-mail is given up after 23 h: Resend knows its idempotency key for a day, and nobody is told twice.
--- Outcomes: retried, failed, fenced. Locks, in order: payment, job.
+-- An e-mail is given up after 23 h (is_email_too_old).
+-- Outcomes: retried, failed, fenced. Locks, in order: reservation, payment, job.
 create function kitloop.retry_job(
     p_job_id uuid, p_fencing_token bigint, p_error text, p_is_final boolean, p_new_generation boolean, out outcome text
 )
@@ -137,7 +161,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
 begin
-    perform from public.payments p where p.id = (select j.payment_id from public.jobs j where j.id = p_job_id) for update;
+    perform kitloop.lock_job_subject(p_job_id);
     select * into v_job from public.jobs j
     where j.id = p_job_id and j.fencing_token = p_fencing_token and j.status = 'running'
     for update;
@@ -145,7 +169,7 @@ begin
         outcome := 'fenced';
     elsif p_is_final or (
         v_job.attempts >= v_job.max_attempts and (p_new_generation or v_job.kind = 'capture_payment_intent')
-    ) or (v_job.kind = 'send_email' and v_job.created_at < clock_timestamp() - interval '23 hours') then
+    ) or kitloop.is_email_too_old(v_job) then
         perform kitloop.fail_job(p_job_id, p_error);
         outcome := 'failed';
     else

@@ -27,7 +27,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         when kitloop.refundable_minor(p_payment) = 0 then 'already_refunded'
         when p_amount_minor > kitloop.refundable_minor(p_payment) then 'refund_exceeds_payment'
         when p_payment.method = 'offline' and not p_is_offline then 'paid_offline'
-        when p_amount_minor % kitloop.currency_step(p_payment.currency) <> 0 then 'invalid_refund_amount'
+        when p_amount_minor <= 0 or p_amount_minor % kitloop.currency_step(p_payment.currency) <> 0
+            then 'invalid_refund_amount'
     end
 $$;
 

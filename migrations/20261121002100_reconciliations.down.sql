@@ -1,5 +1,6 @@
 drop function kitloop.mend_money(integer);
 drop function kitloop.mend_payment(uuid);
+drop function kitloop.stuck_payments(integer);
 drop function kitloop.open_payment_intents(timestamptz, text, integer);
 drop function kitloop.settle_fact(jsonb);
 drop function kitloop.differences(jsonb);

@@ -180,7 +180,9 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
             when 'dispute' then case
                 when p.id is null then null
                 when d.id is null then 'unknown_dispute'
-                when d.status <> f.fact ->> 'status' and not kitloop.is_dispute_over(d.status) then 'status'
+                when d.status <> f.fact ->> 'status' and (
+                    kitloop.is_dispute_over(f.fact ->> 'status') or not kitloop.is_dispute_over(d.status)
+                ) then 'status'
             end
         end as difference
         from jsonb_array_elements(p_facts) with ordinality f (fact, position)
@@ -208,6 +210,29 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     limit p_limit
 $$;
 
+-- Payments whose money should move and for which no job is under way: a refund that failed or that lost its job, an
+-- intent that nobody waits for.
+create function kitloop.stuck_payments(p_limit integer) returns table (payment_id uuid, reservation_id uuid)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    with unsettled as (
+        select f.payment_id, f.status = 'pending' as is_unsent from public.refunds f
+        where f.status in ('failed', 'canceled') or (f.status = 'pending' and f.stripe_refund_id is null)
+        union
+        select o.id, false
+        from public.payments o
+        join public.reservations r on r.id = o.reservation_id
+        where o.status not in ('succeeded', 'canceled') and o.payment_intent_id is not null
+            and (o.superseded or r.status in ('expired', 'cancelled', 'no_show'))
+    )
+    select distinct p.id, p.reservation_id
+    from unsettled u
+    join public.payments p on p.id = u.payment_id
+    where (u.is_unsent or p.status not in ('succeeded', 'canceled') or kitloop.owed_minor(p) > 0)
+        and not exists (select from public.jobs j where j.payment_id = p.id and j.status in ('queued', 'running'))
+    order by p.reservation_id, p.id
+    limit p_limit
+$$;
+
 -- Sends again what is owed of one payment, or releases what nobody waits for. Decisions: refund_resent,
 -- cancel_resent, owed (a person has to look), settled. Locks, in order: reservation, payment, job.
 create function kitloop.mend_payment(p_payment_id uuid) returns text
@@ -220,7 +245,13 @@ begin
         (select p.reservation_id from public.payments p where p.id = p_payment_id), false
     );
     select * into strict v_payment from public.payments p where p.id = p_payment_id for update;
-    if v_payment.method = 'card' and kitloop.owed_minor(v_payment) > 0 then
+    insert into public.jobs (kind, payment_id, refund_id, run_after)
+    select 'refund_payment', p_payment_id, f.id, clock_timestamp() from public.refunds f
+    where f.payment_id = p_payment_id and f.status = 'pending' and f.stripe_refund_id is null
+    on conflict do nothing;
+    if found then
+        return 'refund_resent';
+    elsif v_payment.method = 'card' and kitloop.owed_minor(v_payment) > 0 then
         return case
             when (kitloop.resend_refund(p_payment_id)).id is null then 'owed'
             else 'refund_resent'
@@ -241,22 +272,7 @@ create function kitloop.mend_money(p_limit integer) returns table (payment_id uu
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     for payment_id, reservation_id in
-        select p.id, p.reservation_id
-        from public.payments p
-        join public.reservations r on r.id = p.reservation_id
-        where not exists (
-                select from public.jobs j where j.payment_id = p.id and j.status in ('queued', 'running')
-            )
-            and p.method = 'card'
-            and (
-                (p.credited_minor > 0 and kitloop.owed_minor(p) > 0)
-                or (
-                    p.status not in ('succeeded', 'canceled') and p.payment_intent_id is not null
-                    and (p.superseded or r.status in ('expired', 'cancelled', 'no_show'))
-                )
-            )
-        order by r.id, p.id
-        limit p_limit
+        select s.payment_id, s.reservation_id from kitloop.stuck_payments(p_limit) s
     loop
         decision := kitloop.mend_payment(payment_id);
         return next;
