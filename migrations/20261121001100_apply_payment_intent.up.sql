@@ -251,7 +251,8 @@ begin
     end if;
     v_payment := kitloop.write_payment_fact(v_payment.id, p_fact);
     -- A dispute that was heard of before its payment takes what has come in now.
-    perform kitloop.book_disputes(v_payment) where v_status = 'succeeded';
+    perform kitloop.book_disputes(v_payment)
+    where v_status = 'succeeded' and exists (select from public.disputes d where d.payment_id = v_payment.id);
     decision := coalesce(
         kitloop.moneyless_decision(v_status), kitloop.settle_money(v_reservation, v_payment, p_fact)
     );

@@ -89,7 +89,7 @@ $$;
 -- Whether an e-mail was tried so long ago that another attempt might tell somebody twice: Resend knows an idempotency key
 -- for a day (https://resend.com/docs/dashboard/emails/idempotency-keys).
 create function kitloop.is_email_too_old(p_job public.jobs) returns boolean
-language sql volatile set search_path = pg_catalog, pg_temp as $$
+language sql set search_path = pg_catalog, pg_temp as $$
     select p_job.kind = 'send_email' and p_job.attempts > 0 and p_job.created_at < clock_timestamp() - interval '23 hours'
 $$;
 

@@ -2,12 +2,14 @@
 
 mod availability;
 mod availability_model;
+mod cancellations;
 mod confirm;
 mod decisions;
 mod event_log;
 mod idempotency;
 mod jobs;
 mod migrations;
+mod money;
 mod payments;
 mod permutations;
 mod races;
