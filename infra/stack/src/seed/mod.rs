@@ -57,7 +57,26 @@ pub(crate) struct Seed {
     pub users: Users,
 }
 
+/// What tells a provider from the others.
+struct Profile {
+    name: &'static str,
+    capture_method: &'static str,
+    contact_email: &'static str,
+}
+
+const SEVERKA: Profile =
+    Profile { name: "Severka Outdoor", capture_method: "automatic", contact_email: "severka@example.com" };
+const GUIDES: Profile =
+    Profile { name: "Horští průvodci", capture_method: "manual", contact_email: "pruvodci@example.com" };
+const BIKES: Profile =
+    Profile { name: "Kola u řeky", capture_method: "automatic", contact_email: "kola@example.com" };
+
 const CURRENCY: &str = "CZK";
+/// All of the money back until a day before the start, half of it until two hours before, then nothing.
+const CANCELLATION_POLICY: &str =
+    r#"[{"hours_before": 24, "refund_percent": 100}, {"hours_before": 2, "refund_percent": 50}]"#;
+/// The value added tax of 21 % that prices include.
+const TAX_RATE_BASIS_POINTS: i32 = 2_100;
 
 /// The database of the stack.
 pub(crate) const DATABASE: &str = "kitloop";
@@ -75,10 +94,9 @@ pub(crate) async fn seeded_database(postgres: &Postgres) -> Result<Seed> {
         owner: Uuid::new_v4(),
         other_provider_owner: Uuid::new_v4(),
     };
-    let provider = insert_provider(&mut transaction, "Severka Outdoor", "automatic", OUTDOOR_SHOP).await?;
-    let manual_provider =
-        insert_provider(&mut transaction, "Horští průvodci", "manual", MOUNTAIN_GUIDES).await?;
-    let other_provider = insert_provider(&mut transaction, "Kola u řeky", "automatic", CITY_BIKES).await?;
+    let provider = insert_provider(&mut transaction, &SEVERKA, OUTDOOR_SHOP).await?;
+    let manual_provider = insert_provider(&mut transaction, &GUIDES, MOUNTAIN_GUIDES).await?;
+    let other_provider = insert_provider(&mut transaction, &BIKES, CITY_BIKES).await?;
     for (provider, user, role) in [
         (&provider, users.owner, "owner"),
         (&provider, users.staff, "staff"),
@@ -95,21 +113,24 @@ pub(crate) async fn seeded_database(postgres: &Postgres) -> Result<Seed> {
 /// A provider that refuses as little as possible: no lead time, ten years ahead, a minute to sixty days.
 async fn insert_provider(
     connection: &mut PgConnection,
-    name: &str,
-    capture_method: &str,
+    profile: &Profile,
     items: &[CatalogueItem],
 ) -> Result<Provider> {
     let id = Uuid::new_v4();
     sqlx::query(
         "insert into public.providers (
             id, name, time_zone, currency, hold_minutes, lead_minutes, horizon_days,
-            min_duration_minutes, max_duration_minutes, max_open_holds, capture_method
-        ) values ($1::uuid, $2, 'Europe/Prague', $3, 15, 0, 3650, 1, 60 * 24 * 60, null, $4)",
+            min_duration_minutes, max_duration_minutes, max_open_holds, capture_method, contact_email,
+            cancellation_policy, tax_rate_basis_points
+        ) values ($1::uuid, $2, 'Europe/Prague', $3, 15, 0, 3650, 1, 60 * 24 * 60, null, $4, $5, $6::jsonb, $7)",
     )
     .bind(id.to_string())
-    .bind(name)
+    .bind(profile.name)
     .bind(CURRENCY)
-    .bind(capture_method)
+    .bind(profile.capture_method)
+    .bind(profile.contact_email)
+    .bind(CANCELLATION_POLICY)
+    .bind(TAX_RATE_BASIS_POINTS)
     .execute(&mut *connection)
     .await?;
     let mut gear = Vec::new();
