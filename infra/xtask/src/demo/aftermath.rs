@@ -61,6 +61,13 @@ impl Scene {
         self.eventually("worker", "sends all of the money back", query, booking, "succeeded").await
     }
 
+    /// Waits until a job has sent a part of the money back.
+    pub(super) async fn part_goes_back(&mut self, booking: &Booking) -> Result<()> {
+        let query = "select f.status from public.refunds f join public.payments p on p.id = f.payment_id
+            where p.reservation_id = $1::uuid and f.status = $2 and f.amount_minor < p.captured_minor";
+        self.eventually("worker", "sends that part of the money back", query, booking, "succeeded").await
+    }
+
     async fn eventually(
         &mut self,
         who: &str,
@@ -87,6 +94,26 @@ impl Scene {
         let done = sqlx::query(update).bind(&booking.id).execute(&mut self.database).await?;
         ensure!(done.rows_affected() == 1, "there is no hold to lapse");
         self.story.line("time", "passes; the hold lapses", None, "", started.elapsed());
+        Ok(())
+    }
+
+    /// Moves a reservation to where it starts in so many hours.
+    pub(super) async fn let_start_come_near(&mut self, booking: &Booking, hours: i32) -> Result<()> {
+        let started = Instant::now();
+        let update = "with moved as (
+                select r.id, lower(r.period) - clock_timestamp() - make_interval(hours => $2) as by
+                from public.reservations r where r.id = $1::uuid
+            ), reservation as (
+                update public.reservations r
+                set period = tstzrange(lower(r.period) - m.by, upper(r.period) - m.by, '[)')
+                from moved m where r.id = m.id
+            )
+            update public.reservation_lines l
+            set blocked = tstzrange(lower(l.blocked) - m.by, upper(l.blocked) - m.by, '[)')
+            from moved m where l.reservation_id = m.id";
+        sqlx::query(update).bind(&booking.id).bind(hours).execute(&mut self.database).await?;
+        let what = format!("passes; the start is {hours} hours away");
+        self.story.line("time", &what, None, "", started.elapsed());
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub(super) async fn two_lines_are_paid_and_confirmed(scene: &mut Scene) -> Resul
     let provider = scene.file.provider_id.to_string();
     let wish = Wish { provider: &provider, lines: &[(&skis, 6), (&boots, 6)], window: &window };
     let booking = scene.reserve("paid", &jana, "reserves 6 touring skis and 6 pairs of boots", &wish).await?;
-    println!("              two days for {}", money(booking.amount_minor, &booking.currency));
+    scene.story.note(&format!("two days for {}", money(booking.amount_minor, &booking.currency)));
     let intent = scene.start_payment(&jana, &booking).await?;
     scene.pay(&jana, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
     let event = scene.webhook(&booking, "payment_intent.succeeded", &["confirmed"]).await?;

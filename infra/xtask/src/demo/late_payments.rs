@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use stack::wait_for;
 
-use super::scene::{Booking, Intent, Scene, Window, Wish};
+use super::scene::{Scene, Wish};
 use super::story::decision;
 
 pub(super) async fn a_lapsed_hold_is_swept(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("A hold lapses; the sweep ends it and its payment intent");
-    let (booking, _, _) = begin_paying(scene, "swept", "Snowshoes", 9).await?;
+    let jana = scene.jana.clone();
+    let (booking, _, _) = scene.begin_paying(&jana, "swept", "Snowshoes", 9).await?;
     scene.let_hold_lapse(&booking).await?;
     let schedule = scene.schedule();
     let sweep = scene.call(&schedule, "sweeps", "cleanup_reservation_holds", &json!({})).await?;
@@ -22,9 +23,9 @@ pub(super) async fn a_lapsed_hold_is_swept(scene: &mut Scene) -> Result<()> {
 
 pub(super) async fn late_money_finds_its_stock_free(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("Money comes after the hold has lapsed; the stock is still free");
-    let (booking, intent, _) = begin_paying(scene, "late, stock free", "Dry suit", 2).await?;
-    scene.let_hold_lapse(&booking).await?;
     let jana = scene.jana.clone();
+    let (booking, intent, _) = scene.begin_paying(&jana, "late, stock free", "Dry suit", 2).await?;
+    scene.let_hold_lapse(&booking).await?;
     scene.pay(&jana, &intent, "pm_card_visa").await?.expect(200, "succeeded")?;
     scene.webhook(&booking, "payment_intent.succeeded", &["confirmed"]).await?;
     scene.must_be(&booking, "confirmed").await
@@ -32,9 +33,9 @@ pub(super) async fn late_money_finds_its_stock_free(scene: &mut Scene) -> Result
 
 pub(super) async fn late_money_finds_its_stock_gone(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("Money comes after the hold has lapsed; somebody else has the stock");
-    let (booking, intent, window) = begin_paying(scene, "late, stock gone", "Pack raft", 3).await?;
-    scene.let_hold_lapse(&booking).await?;
     let (jana, tomas) = (scene.jana.clone(), scene.tomas.clone());
+    let (booking, intent, window) = scene.begin_paying(&jana, "late, stock gone", "Pack raft", 3).await?;
+    scene.let_hold_lapse(&booking).await?;
     let rafts = scene.gear("Pack raft")?;
     let provider = scene.file.provider_id.to_string();
     let wish = Wish { provider: &provider, lines: &[(&rafts, 3)], window: &window };
@@ -60,21 +61,4 @@ pub(super) async fn an_event_that_comes_twice_changes_nothing(scene: &mut Scene,
     wait_for("the replay", Duration::from_secs(10), replayed, || Ok(())).await?;
     scene.story.line("Stripe", "delivers payment_intent.succeeded", Some(200), "replay", started.elapsed());
     Ok(())
-}
-
-/// Jana reserves gear and starts to pay for it, but does not go on.
-async fn begin_paying(
-    scene: &mut Scene,
-    chapter: &'static str,
-    gear: &str,
-    quantity: i32,
-) -> Result<(Booking, Intent, Window)> {
-    let (jana, window) = (scene.jana.clone(), scene.window()?);
-    let gear = scene.gear(gear)?;
-    let provider = scene.file.provider_id.to_string();
-    let wish = Wish { provider: &provider, lines: &[(&gear, quantity)], window: &window };
-    let what = format!("reserves {quantity} × {}", gear.name);
-    let booking = scene.reserve(chapter, &jana, &what, &wish).await?;
-    let intent = scene.start_payment(&jana, &booking).await?;
-    Ok((booking, intent, window))
 }

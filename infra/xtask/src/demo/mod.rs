@@ -4,6 +4,8 @@ mod aftermath;
 mod authorisations;
 mod bookings;
 mod late_payments;
+mod mail;
+mod money_back;
 mod scene;
 mod story;
 mod summary;
@@ -28,6 +30,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
         format!("the story took a wrong turn; the functions' logs are in {}", stack::paths::local().display())
     })?;
     println!("\n{}", summary::table(&mut scene).await?);
+    println!("{}", mail::table(&mut scene).await?);
     summary::check_invariants(&mut scene).await?;
     println!("All of it held, in {:.1?}.", started.elapsed());
     Ok(ExitCode::SUCCESS)
@@ -42,5 +45,10 @@ async fn tell(scene: &mut Scene) -> Result<()> {
     late_payments::a_lapsed_hold_is_swept(scene).await?;
     late_payments::late_money_finds_its_stock_free(scene).await?;
     late_payments::late_money_finds_its_stock_gone(scene).await?;
-    late_payments::an_event_that_comes_twice_changes_nothing(scene, &paid_event).await
+    late_payments::an_event_that_comes_twice_changes_nothing(scene, &paid_event).await?;
+    money_back::a_late_cancellation_brings_half_back(scene).await?;
+    money_back::the_shop_sends_a_part_back(scene).await?;
+    money_back::the_bank_takes_disputed_money(scene).await?;
+    money_back::what_is_paid_twice_goes_back_once(scene).await?;
+    money_back::a_lost_event_is_found(scene).await
 }

@@ -28,7 +28,7 @@ pub(super) struct Booking {
 
 /// A payment a browser can confirm.
 pub(super) struct Intent {
-    id: String,
+    pub(super) id: String,
     client_secret: String,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Scene {
     pub(super) bookings: Vec<(&'static str, Booking)>,
     /// The window of the first reservation, for whoever wants the same.
     pub(super) first_window: Option<Window>,
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     pub(super) stripe: Admin,
     windows: i64,
     keys: u32,
@@ -179,6 +179,23 @@ impl Scene {
         Ok(Intent { id: answer.text("payment_intent_id")?, client_secret: answer.text("client_secret")? })
     }
 
+    /// Somebody reserves gear and starts to pay for it, but does not go on.
+    pub(super) async fn begin_paying(
+        &mut self,
+        who: &Person,
+        chapter: &'static str,
+        gear: &str,
+        quantity: i32,
+    ) -> Result<(Booking, Intent, Window)> {
+        let (window, gear) = (self.window()?, self.gear(gear)?);
+        let provider = self.file.provider_id.to_string();
+        let wish = Wish { provider: &provider, lines: &[(&gear, quantity)], window: &window };
+        let booking =
+            self.reserve(chapter, who, &format!("reserves {quantity} × {}", gear.name), &wish).await?;
+        let intent = self.start_payment(who, &booking).await?;
+        Ok((booking, intent, window))
+    }
+
     /// Confirms at Stripe with a test card, as Stripe's script in the browser does.
     pub(super) async fn pay(&mut self, who: &Person, intent: &Intent, card: &str) -> Result<Answer> {
         let started = Instant::now();
@@ -216,7 +233,7 @@ impl Answer {
     }
 
     /// A field that is an amount in minor units.
-    fn minor(&self, field: &str) -> Result<i64> {
+    pub(super) fn minor(&self, field: &str) -> Result<i64> {
         self.body.get(field).and_then(Value::as_i64).with_context(|| format!("no {field} in {}", self.body))
     }
 }

@@ -16,6 +16,11 @@ impl Story {
         println!("\n{}. {title}", self.chapters);
     }
 
+    /// What there is to know about the line before.
+    pub(super) fn note(&self, text: &str) {
+        println!("              {text}");
+    }
+
     /// One thing somebody did: the HTTP status if there was one, and the decision.
     pub(super) fn line(&self, who: &str, what: &str, status: Option<u16>, decision: &str, took: Duration) {
         let status = status.map_or_else(String::new, |status| status.to_string());
@@ -44,7 +49,9 @@ pub(super) fn decision(body: &Value) -> String {
     let intent =
         || text("/payment_intent_id").map(|id| format!("{}…", id.chars().take(12).collect::<String>()));
     let swept = || body.get("deleted_count").map(|count| format!("{count} expired"));
-    word.map(str::to_owned).or_else(intent).or_else(swept).unwrap_or_default()
+    let mended = || body.get("mended_count").map(|count| format!("{count} mended"));
+    let back = body.get("refund_percent").map(|percent| format!("{percent} % back"));
+    back.or(word.map(str::to_owned)).or_else(intent).or_else(swept).or_else(mended).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,5 +73,11 @@ mod tests {
         assert_eq!(decision(&json!({"status": "hold"})), "hold");
         assert_eq!(decision(&json!({"payment_intent_id": "pi_123456789abc"})), "pi_123456789…");
         assert_eq!(decision(&json!({"deleted_count": 1})), "1 expired");
+        assert_eq!(decision(&json!({"found_count": 2, "mended_count": 1})), "1 mended");
+    }
+
+    #[test]
+    fn a_share_says_more_than_that_it_is_cancelled() {
+        assert_eq!(decision(&json!({"status": "cancelled", "refund_percent": 50})), "50 % back");
     }
 }

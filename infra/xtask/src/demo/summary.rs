@@ -27,10 +27,13 @@ pub(super) async fn table(scene: &mut Scene) -> Result<Table> {
 async fn row(scene: &mut Scene, chapter: &str, booking: &Booking) -> Result<[String; 7]> {
     let query = "
         select r.status, coalesce(r.cancel_reason, '') as reason, coalesce(p.status, '') as payment,
-            coalesce(p.captured_minor, 0) as captured,
-            (select coalesce(sum(f.amount_minor), 0)::bigint from public.refunds f
-             where f.payment_id = p.id and f.status = 'succeeded') as refunded
-        from public.reservations r left join public.payments p on p.reservation_id = r.id
+            (select coalesce(sum(m.captured_minor), 0)::bigint from public.payments m
+             where m.reservation_id = r.id) as captured,
+            (select coalesce(sum(f.amount_minor), 0)::bigint
+             from public.refunds f join public.payments m on m.id = f.payment_id
+             where m.reservation_id = r.id and f.status = 'succeeded') as refunded
+        from public.reservations r
+        left join public.payments p on p.reservation_id = r.id and not p.superseded
         where r.id = $1::uuid";
     let found: PgRow = sqlx::query(query).bind(&booking.id).fetch_one(&mut scene.database).await?;
     let amount = |column| anyhow::Ok(money(found.try_get(column)?, &booking.currency));
