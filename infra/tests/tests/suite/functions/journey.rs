@@ -1,11 +1,11 @@
 //! From hold to paid through every function, with the answers of the contract, member by member.
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use anyhow::Result;
+use serde_json::json;
 use test_support::{CRON_SECRET, Gear, HttpCall, Provider};
 use uuid::Uuid;
 
-use super::product::{Product, assert_shape, confirm, id, scheduled_event, start_payment};
+use super::product::{PROBLEM, Product, assert_shape, confirm, id, scheduled_event, start_payment};
 
 const RESERVATION: &[&str] =
     &["reservation_id", "status", "reserved_until", "amount_total_minor", "currency", "lines"];
@@ -19,18 +19,6 @@ const PAYMENT: &[&str] = &[
     "reserved_until",
 ];
 const CONFIRMATION: &[&str] = &["reservation_id", "status", "paid_at"];
-const PROBLEM: &[&str] = &["type", "title", "status", "detail", "error", "correlation_id"];
-
-/// What the webhook function answered to the first event of this type.
-async fn webhook_answer(product: &Product, event_type: &str) -> Result<(Option<u16>, Value)> {
-    test_support::wait_until(&format!("{event_type} is delivered"), async || {
-        Ok(product.admin().deliveries().await?.iter().any(|delivery| delivery.event_type == event_type))
-    })
-    .await?;
-    let deliveries = product.admin().deliveries().await?;
-    let delivery = deliveries.into_iter().find(|delivery| delivery.event_type == event_type);
-    delivery.map(|delivery| (delivery.status, delivery.answer)).context("no delivery")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_reserves_pays_by_card_and_stripes_webhook_confirms() -> Result<()> {
@@ -61,7 +49,7 @@ async fn a_customer_reserves_pays_by_card_and_stripes_webhook_confirms() -> Resu
     );
 
     product.pay(&payment.body, "pm_card_visa").await?;
-    let answer = webhook_answer(&product, "payment_intent.succeeded").await?;
+    let answer = product.webhook_answer("payment_intent.succeeded").await?;
     assert_eq!(answer, (Some(200), json!({"received": true, "decision": "confirmed"})));
     assert_eq!(product.database.status(reservation_id).await?, "confirmed");
 
@@ -120,7 +108,7 @@ async fn money_for_gear_that_is_gone_is_refunded_by_the_worker() -> Result<()> {
     product.database.lapse(reservation_id).await?;
     assert_eq!(reserve.call(&shop.reserve(quick)?).await?.status, 201);
     product.pay(&payment.body, "pm_card_visa").await?;
-    let answer = webhook_answer(&product, "payment_intent.succeeded").await?;
+    let answer = product.webhook_answer("payment_intent.succeeded").await?;
     assert_eq!(answer, (Some(409), json!({"received": true, "decision": "cancelled_conflict"})));
 
     let worker = product.run("run_jobs").await?;
@@ -129,7 +117,7 @@ async fn money_for_gear_that_is_gone_is_refunded_by_the_worker() -> Result<()> {
     let refunds = product.at_stripe("refunds").await?;
     assert_eq!(refunds.len(), 1);
     assert_eq!((&refunds[0]["amount"], &refunds[0]["status"]), (&json!(50_000), &json!("succeeded")));
-    let answer = webhook_answer(&product, "charge.refunded").await?;
+    let answer = product.webhook_answer("charge.refunded").await?;
     assert_eq!(answer, (Some(200), json!({"received": true, "decision": "refunded"})));
     assert_eq!(product.database.status(reservation_id).await?, "cancelled");
     product.database.assert_consistent().await
@@ -147,7 +135,7 @@ async fn a_declined_card_keeps_the_hold_and_another_one_pays() -> Result<()> {
 
     let declined = product.pay(&payment.body, "pm_card_chargeDeclined").await;
     assert!(declined.is_err_and(|error| error.to_string().contains("card_declined")));
-    let answer = webhook_answer(&product, "payment_intent.payment_failed").await?;
+    let answer = product.webhook_answer("payment_intent.payment_failed").await?;
     assert_eq!(answer, (Some(200), json!({"received": true, "decision": "payment_failed"})));
     assert_eq!(product.database.status(reservation_id).await?, "hold");
     product.pay(&payment.body, "pm_card_visa").await?;

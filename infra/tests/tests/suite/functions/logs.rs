@@ -3,19 +3,21 @@
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use resend_stand_in::ResendStandIn;
 use serde_json::{Value, json};
 use test_support::{
-    CRON_SECRET, Gear, HttpCall, JWT_SECRET, Provider, Token, WEBHOOK_SECRET, in_days, wait_until,
+    CRON_SECRET, Gear, HttpCall, JWT_SECRET, Provider, Token, WEBHOOK_SECRET, email_settings, in_days,
 };
 use uuid::Uuid;
 
 use super::lambda::Function;
-use super::product::{Product, Shop, confirm, id, scheduled_event, start_payment};
+use super::product::{Product, Shop, cancel, confirm, id, refund, scheduled_event, start_payment};
 
 const NAME: &str = "Ada Lovelace";
 const EMAIL: &str = "ada.lovelace@example.org";
 const PHONE: &str = "+420777123456";
 const NOTES: &str = "She is left-handed";
+const REASON: &str = "Her knee is swollen";
 
 /// What was written during a journey, and what must not be in it.
 struct Journey {
@@ -36,9 +38,13 @@ struct Stage {
     reserve: Function,
     pay: Function,
     confirm: Function,
+    cancel: Function,
+    refund: Function,
     webhook: Function,
     worker: Function,
     sweep: Function,
+    reconcile: Function,
+    resend: ResendStandIn,
     // Last, because it takes away the folder with what the functions wrote.
     product: Product,
 }
@@ -47,6 +53,8 @@ impl Stage {
     async fn open(log_level: &str) -> Result<Self> {
         let mut product = Product::start().await?;
         product.settings.insert("RUST_LOG", log_level.to_owned());
+        let resend = ResendStandIn::start(None).await?;
+        product.settings.extend(email_settings(&resend));
         let shop = product.open_shop(&Provider::default(), &Gear::of(2)).await?;
         let (customer, staff) = (Uuid::new_v4(), Uuid::new_v4());
         product.database.add_member(shop.provider_id, staff, "staff").await?;
@@ -58,14 +66,18 @@ impl Stage {
             reserve: product.run("reserve_gear").await?,
             pay: product.run("create_payment_intent").await?,
             confirm: product.run("confirm_reservation").await?,
+            cancel: product.run("cancel_reservation").await?,
+            refund: product.run("refund_reservation").await?,
             worker: product.run("run_jobs").await?,
             sweep: product.run("cleanup_reservation_holds").await?,
+            reconcile: product.run("reconcile_payments").await?,
+            resend,
             product,
         })
     }
 
-    /// One call is refused, a walk-in is booked, a customer pays, the worker and the sweep run. Returns the client
-    /// secret of the payment.
+    /// One call is refused, a walk-in is booked, a customer pays, gets a part back, cancels and is told; the worker, the
+    /// sweep and the reconciliation run. Returns the client secret of the payment.
     async fn play(&self, ids: &mut CorrelationIds) -> Result<String> {
         let stranger = self.shop.reserve(self.customer)?.header("authorization", "Bearer no.good.token");
         ensure!(self.reserve.call(&ids.add(stranger)).await?.status == 401);
@@ -77,19 +89,33 @@ impl Stage {
         self.product.wait_for_status(reservation_id, "confirmed").await?;
         let confirmed = confirm(reservation_id, "confirm", self.customer)?;
         ensure!(self.confirm.call(&ids.add(confirmed)).await?.status == 200);
+        let refund = refund(reservation_id, 10_000, REASON, self.staff)?;
+        ensure!(self.refund.call(&ids.add(refund)).await?.status == 202);
+        let cancel = cancel(reservation_id, self.customer)?.patch(&json!({"reason": REASON}))?;
+        ensure!(self.cancel.call(&ids.add(cancel)).await?.status == 200);
         self.worker.address.invoke(&scheduled_event("run_jobs")?).await?;
-        let sweep = HttpCall::new("POST", "/cleanup_reservation_holds");
-        let sweep = sweep.header("authorization", &format!("Bearer {CRON_SECRET}"));
-        ensure!(self.sweep.call(&ids.add(sweep)).await?.status == 200);
+        ensure!(self.resend.emails().len() == 2, "{:?}", self.resend.emails());
+        let by_hand = |path| HttpCall::new("POST", path).bearer(CRON_SECRET);
+        ensure!(self.sweep.call(&ids.add(by_hand("/cleanup_reservation_holds"))).await?.status == 200);
+        self.product.wait_for_deliveries().await?;
+        ensure!(self.reconcile.call(&ids.add(by_hand("/reconcile_payments"))).await?.status == 200);
         let client_secret = payment.body.get("client_secret").and_then(Value::as_str);
         Ok(client_secret.context("no client secret")?.to_owned())
     }
 
     fn output(&self) -> Result<String> {
-        [&self.reserve, &self.pay, &self.confirm, &self.webhook, &self.worker, &self.sweep]
-            .iter()
-            .map(|function| function.output())
-            .collect()
+        let functions = [
+            &self.reserve,
+            &self.pay,
+            &self.confirm,
+            &self.cancel,
+            &self.refund,
+            &self.webhook,
+            &self.worker,
+            &self.sweep,
+            &self.reconcile,
+        ];
+        functions.iter().map(|function| function.output()).collect()
     }
 }
 
@@ -99,10 +125,7 @@ async fn journey(log_level: &str) -> Result<Journey> {
     let mut ids = CorrelationIds::default();
     let client_secret = stage.play(&mut ids).await?;
     let events = stage.product.at_stripe("events").await?.len();
-    wait_until("every event is delivered", async || {
-        Ok(stage.product.admin().deliveries().await?.len() == events)
-    })
-    .await?;
+    stage.product.wait_for_deliveries().await?;
     let output = stage.output()?;
     let secrets = secrets(&stage, client_secret)?;
     let lines = output.lines().map(|line| serde_json::from_str(line).context(line.to_owned()));
@@ -136,6 +159,8 @@ fn secrets(stage: &Stage, client_secret: String) -> Result<Vec<String>> {
         EMAIL,
         PHONE,
         NOTES,
+        REASON,
+        "re_test_kitloop",
         JWT_SECRET,
         WEBHOOK_SECRET,
         "sk_test_kitloop",

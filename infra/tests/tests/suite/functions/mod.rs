@@ -4,6 +4,7 @@ mod database_away;
 mod journey;
 mod lambda;
 mod logs;
+mod money_back;
 mod product;
 mod races;
 mod stripe_hangs;

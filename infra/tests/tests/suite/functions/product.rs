@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use super::lambda::{Function, Lambda, Settings};
 
+/// The members that every refusal has.
+pub(crate) const PROBLEM: &[&str] = &["type", "title", "status", "detail", "error", "correlation_id"];
+
 /// Functions that can be started, with the database and the Stripe they share.
 pub(crate) struct Product {
     pub(crate) database: TestDatabase,
@@ -77,9 +80,27 @@ impl Product {
         Ok(answer.json().await?)
     }
 
-    /// What Stripe lists under a path, such as `payment_intents`.
+    /// What the webhook function answered to the first event of this type.
+    pub(crate) async fn webhook_answer(&self, event_type: &str) -> Result<(Option<u16>, Value)> {
+        wait_until(&format!("{event_type} is delivered"), async || {
+            Ok(self.admin().deliveries().await?.iter().any(|delivery| delivery.event_type == event_type))
+        })
+        .await?;
+        let deliveries = self.admin().deliveries().await?;
+        let delivery = deliveries.into_iter().find(|delivery| delivery.event_type == event_type);
+        delivery.map(|delivery| (delivery.status, delivery.answer)).context("no delivery")
+    }
+
+    /// Waits until every event so far has been delivered.
+    pub(crate) async fn wait_for_deliveries(&self) -> Result<()> {
+        let events = self.at_stripe("events").await?.len();
+        wait_until("every event is delivered", async || Ok(self.admin().deliveries().await?.len() == events))
+            .await
+    }
+
+    /// What Stripe lists under a path, such as `payment_intents`, at most a hundred.
     pub(crate) async fn at_stripe(&self, path: &str) -> Result<Vec<Value>> {
-        let url = format!("{}/v1/{path}", self.stripe.base_url());
+        let url = format!("{}/v1/{path}?limit=100", self.stripe.base_url());
         let page: Value = http_client()?.get(url).bearer_auth("sk_test_look").send().await?.json().await?;
         Ok(page.get("data").and_then(Value::as_array).context("not a list")?.clone())
     }
@@ -157,6 +178,17 @@ pub(crate) fn start_payment(reservation_id: Uuid, user: Uuid) -> Result<HttpCall
 pub(crate) fn confirm(reservation_id: Uuid, action: &str, user: Uuid) -> Result<HttpCall> {
     let body = json!({"reservation_id": reservation_id, "action": action});
     HttpCall::post("/confirm_reservation", &body).by(user)
+}
+
+/// The request of a user to call a reservation off.
+pub(crate) fn cancel(reservation_id: Uuid, user: Uuid) -> Result<HttpCall> {
+    HttpCall::post("/cancel_reservation", &json!({"reservation_id": reservation_id})).by(user)
+}
+
+/// The request of staff to send so much back.
+pub(crate) fn refund(reservation_id: Uuid, amount_minor: i64, reason: &str, staff: Uuid) -> Result<HttpCall> {
+    let body = json!({"reservation_id": reservation_id, "amount_minor": amount_minor, "reason": reason});
+    HttpCall::post("/refund_reservation", &body).by(staff)
 }
 
 /// The event that EventBridge sends to a function with a schedule.
