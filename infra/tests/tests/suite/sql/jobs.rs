@@ -33,13 +33,13 @@ fn refunded_by(job: &IntentJob) -> Option<i64> {
 }
 
 /// Lets the lease of every running job run out.
-async fn end_leases(shop: &Shop) -> Result<()> {
+pub(super) async fn end_leases(shop: &Shop) -> Result<()> {
     let sql = "update public.jobs set lease_until = clock_timestamp() - interval '1 second' where status = 'running'";
     shop.database.execute(sql, &[]).await.map(drop)
 }
 
 /// Makes every waiting job due.
-async fn end_pauses(shop: &Shop) -> Result<()> {
+pub(super) async fn end_pauses(shop: &Shop) -> Result<()> {
     shop.database.execute("update public.jobs set run_after = clock_timestamp()", &[]).await.map(drop)
 }
 

@@ -84,8 +84,9 @@ impl Shop {
 
     /// What the one payment of a reservation says.
     pub(super) async fn of_payment<T: FromSqlOwned>(&self, hold: &Hold, expression: &str) -> Result<T> {
-        let sql =
-            format!("select {expression} from public.payments p where reservation_id = $1 and not superseded");
+        let sql = format!(
+            "select {expression} from public.payments p where reservation_id = $1 and not superseded"
+        );
         self.database.value(&sql, &[&hold.id.0]).await
     }
 
@@ -111,7 +112,7 @@ impl Shop {
     /// Every row of every table, for seeing that nothing has changed.
     pub(super) async fn rows(&self) -> Result<String> {
         let sql = "select string_agg(
-                query_to_xml(format('select * from public.%I t order by t::text', relname), true, false, '')::text,
+                query_to_xml(format('select t::text as r from public.%I t order by 1', relname), true, false, '')::text,
                 '' order by relname)
             from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'";
         self.database.value(sql, &[]).await

@@ -249,7 +249,7 @@ impl Life {
 }
 
 /// Every order of the numbers below `count`.
-fn orders(count: usize) -> Vec<Vec<usize>> {
+pub(super) fn orders(count: usize) -> Vec<Vec<usize>> {
     let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
     let insert_last = |order: Vec<usize>| {
         (0..count).map(move |place| {

@@ -20,7 +20,7 @@ fn is_refusal<T>(outcome: &Result<T, Error>, code: Code) -> bool {
 }
 
 /// Runs what `act` makes for each of the callers, all connected before the first begins.
-async fn race<T, F>(
+pub(super) async fn race<T, F>(
     database: &TestDatabase,
     callers: usize,
     act: impl Fn(usize, Db) -> F,

@@ -1,13 +1,14 @@
 //! Who may do what in SQL itself, whatever the operations would say.
 
 use anyhow::{Context, Result};
-use kitloop::domain::ReservationStatus;
+use kitloop::domain::{Fact, RefundStatus, ReservationStatus};
 use serde_json::json;
 use test_support::TestDatabase;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use super::shop::Shop;
+use super::money::disputed;
+use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
 const OPERATIONS: [&str; 28] = [
@@ -165,7 +166,7 @@ async fn seen_by(database: &TestDatabase, role: &str, user_id: Option<Uuid>) -> 
     Ok(counts)
 }
 
-const VISIBLE: [&str; 8] = [
+const VISIBLE: [&str; 12] = [
     "providers",
     "gear_items",
     "provider_members",
@@ -174,6 +175,10 @@ const VISIBLE: [&str; 8] = [
     "reservation_lines",
     "payments",
     "refunds",
+    "disputes",
+    "orders",
+    "order_lines",
+    "credit_notes",
 ];
 
 #[tokio::test]
@@ -181,20 +186,19 @@ async fn everybody_sees_their_own_and_their_providers_rows() -> Result<()> {
     let shop = Shop::open_with(&test_support::Provider::default(), &test_support::Gear::of(9)).await?;
     let paying = shop.confirmed("pi_1").await?;
     let browsing = shop.hold().await?;
-    let sql = "insert into public.refunds (stripe_refund_id, payment_id, amount_minor, currency, reason)
-        select 're_1', id, 1, 'CZK', 'external' from public.payments";
-    shop.database.execute(sql, &[]).await?;
+    shop.hear(&Fact::Refund(refund("re_1", "pi_1", 1, RefundStatus::Succeeded))).await?;
+    shop.hear(&disputed("du_1", "pi_1", 1, "needs_response", 0)).await?;
     let elsewhere = test_support::Provider::default().insert(&shop.database).await?;
     let owner_elsewhere = Uuid::new_v4();
     shop.database.add_member(elsewhere, owner_elsewhere, "owner").await?;
 
     let seen = async |user| seen_by(&shop.database, "authenticated", Some(user)).await;
-    assert_eq!(seen(paying.customer).await?, [2, 1, 0, 1, 1, 1, 1, 1]);
-    assert_eq!(seen(browsing.customer).await?, [2, 1, 0, 1, 1, 1, 0, 0]);
-    assert_eq!(seen(shop.staff).await?, [2, 1, 1, 2, 2, 2, 1, 1]);
-    assert_eq!(seen(owner_elsewhere).await?, [2, 1, 1, 0, 0, 0, 0, 0]);
-    assert_eq!(seen(Uuid::new_v4()).await?, [2, 1, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(seen_by(&shop.database, "authenticated", None).await?, [2, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(seen(paying.customer).await?, [2, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(seen(browsing.customer).await?, [2, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(seen(shop.staff).await?, [2, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(seen(owner_elsewhere).await?, [2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(seen(Uuid::new_v4()).await?, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(seen_by(&shop.database, "authenticated", None).await?, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     shop.database.execute("update public.gear_items set archived_at = now()", &[]).await?;
     assert_eq!(seen(shop.staff).await?[1], 0, "what is archived is not in the catalogue");
     Ok(())
