@@ -22,6 +22,7 @@ pub use database::TestDatabase;
 pub use fixtures::{Gear, Provider, actor, booking, in_days, reserve};
 pub use http_events::{HttpCall, Reply, sample_event};
 pub use invocations::invocation;
+pub use payments::confirmation;
 pub use shop::Shop;
 pub use stripe_events::{StripeEvent, WEBHOOK_SECRET, sign};
 pub use tokens::{ISSUER, JWT_SECRET, Token};

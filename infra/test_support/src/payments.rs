@@ -18,8 +18,21 @@ use crate::{Shop, actor};
 /// How long anything here may take.
 const TIME: Duration = Duration::from_secs(15);
 
+/// A user confirms a reservation, or says that it is paid.
+#[must_use]
+pub fn confirmation(user_id: Uuid, reservation_id: Uuid) -> ConfirmationRequest<'static> {
+    ConfirmationRequest {
+        actor: actor(user_id),
+        reservation_id: ReservationId(reservation_id),
+        action: ConfirmationAction::Confirm,
+        payment_intent_id: None,
+        worker: "confirm_reservation",
+        lease: jobs::LEASE,
+    }
+}
+
 impl Shop {
-    /// A reservation that the customer has paid by card, which makes it firm, and its intent.
+    /// A reservation that the customer has paid by card, or authorised the money for, and its intent.
     ///
     /// # Errors
     /// If it is refused.
@@ -54,14 +67,7 @@ impl Shop {
     /// # Errors
     /// If it is refused.
     pub async fn confirm_by(&self, user_id: Uuid, reservation_id: Uuid) -> Result<Confirmed, Error> {
-        let request = ConfirmationRequest {
-            actor: actor(user_id),
-            reservation_id: ReservationId(reservation_id),
-            action: ConfirmationAction::Confirm,
-            payment_intent_id: None,
-            worker: "confirm_reservation",
-            lease: jobs::LEASE,
-        };
+        let request = confirmation(user_id, reservation_id);
         confirm::confirm(&self.app.db, self.app.stripe()?, &request, Instant::now() + TIME).await
     }
 

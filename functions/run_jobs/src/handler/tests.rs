@@ -9,15 +9,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use kitloop::app::confirm;
 use kitloop::app::jobs::Worker;
-use kitloop::db::{self, ConfirmationRequest};
-use kitloop::domain::{ConfirmationAction, ReservationId};
+use kitloop::db;
 use kitloop::error::Error;
 use serde_json::Value;
 use stripe_stand_in::LoggedRequest;
-use test_support::{Shop, actor, invocation, sample_event};
-use tokio::time::Instant;
+use test_support::{Shop, invocation, sample_event};
 use uuid::Uuid;
 
 use super::handle;
@@ -54,42 +51,9 @@ async fn due_refund(shop: &Shop) -> Result<(Uuid, String)> {
     let (reservation_id, intent_id) = shop.hold_paid_at_stripe().await?;
     shop.database.lapse(reservation_id).await?;
     shop.hold_by(Uuid::new_v4()).await?;
-    let outcome = confirm(shop, shop.customer_id, reservation_id).await;
+    let outcome = shop.confirm_by(shop.customer_id, reservation_id).await;
     assert!(matches!(outcome, Err(Error::Refused(refusal)) if refusal.code.as_str() == "cancelled_conflict"));
     Ok((reservation_id, intent_id))
-}
-
-/// An authorised reservation: it and its intent.
-async fn authorized(shop: &Shop) -> Result<(Uuid, String)> {
-    let (reservation_id, intent_id) = shop.hold_paid_at_stripe().await?;
-    confirm(shop, shop.customer_id, reservation_id).await?;
-    Ok((reservation_id, intent_id))
-}
-
-/// Confirms, as the function of that name does.
-async fn confirm(shop: &Shop, user_id: Uuid, reservation_id: Uuid) -> Result<confirm::Confirmed, Error> {
-    let request = confirmation(user_id, reservation_id);
-    let deadline = Instant::now() + Duration::from_secs(15);
-    confirm::confirm(&shop.app.db, shop.app.stripe()?, &request, deadline).await
-}
-
-fn confirmation(user_id: Uuid, reservation_id: Uuid) -> ConfirmationRequest<'static> {
-    ConfirmationRequest {
-        actor: actor(user_id),
-        reservation_id: ReservationId(reservation_id),
-        action: ConfirmationAction::Confirm,
-        payment_intent_id: None,
-        worker: "confirm_reservation",
-        lease: Duration::from_secs(30),
-    }
-}
-
-/// Lets every pause and lease end.
-async fn make_everything_due(shop: &Shop) -> Result<()> {
-    let sql = "update public.jobs set run_after = clock_timestamp() - interval '1 second',
-        lease_until = case status when 'running' then clock_timestamp() - interval '1 second' end
-        where status in ('queued', 'running')";
-    shop.database.execute(sql, &[]).await.map(drop)
 }
 
 /// When the only open job is due, in seconds from now.

@@ -67,7 +67,7 @@ async fn an_amount_that_the_currency_has_not_is_refused() -> Result<()> {
     let shop = Shop::open_with(TestApp::start().await?, &kuwait).await?;
     let (reservation_id, _) = shop.paid().await?;
     let reply = answer(&shop, &refund_call(&shop, reservation_id, 12_345)?).await?;
-    ensure_problem(&reply, 409, "invalid_refund_amount", "fils")?;
+    ensure_problem(&reply, 409, "invalid_refund_amount", "no such coin")?;
     assert_eq!(reply.at("/step_minor"), &json!(10));
     assert_eq!(answer(&shop, &refund_call(&shop, reservation_id, 12_350)?).await?.status, 202);
     Ok(())
@@ -84,7 +84,7 @@ async fn a_customer_may_not_refund() -> Result<()> {
 }
 
 #[tokio::test]
-async fn anothers_reservation_is_not_found() -> Result<()> {
+async fn the_reservation_of_another_shop_is_not_found() -> Result<()> {
     let shop = Shop::open().await?;
     let (reservation_id, _) = shop.paid().await?;
     let other_provider = Provider::default().insert(&shop.database).await?;

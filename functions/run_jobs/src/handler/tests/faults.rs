@@ -11,8 +11,8 @@ use test_support::Shop;
 use tokio::time::Instant;
 
 use super::{
-    assert_keys_are_never_reused, due_cancellation, due_in, due_refund, job, job_requests,
-    make_everything_due, stored_job, work, worker,
+    assert_keys_are_never_reused, due_cancellation, due_in, due_refund, job, job_requests, stored_job, work,
+    worker,
 };
 
 /// A failure after which the client gives up at once.
@@ -35,7 +35,7 @@ async fn a_job_that_failed_is_done_later_with_the_same_key() -> Result<()> {
         assert!(pause >= longest / 2 - 2 && pause <= longest, "{pause} s after attempt {attempt}");
         // Not before its time.
         assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 0}));
-        make_everything_due(&shop).await?;
+        shop.make_jobs_due().await?;
     }
     assert_eq!(work(&shop).await??, json!({"succeeded": 1, "unsuccessful": 0}));
     let requests = job_requests(&shop).await?;
@@ -59,7 +59,7 @@ async fn work_that_was_done_without_an_answer_is_not_done_twice() -> Result<()> 
     let known = "select count(*) from public.refunds where stripe_refund_id is not null";
     assert_eq!(shop.database.value::<i64>(known, &[]).await?, 0);
 
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??["succeeded"], json!(1));
     assert_eq!((shop.refunds().await?.len(), shop.count("refunds").await?), (1, 1));
     let requests = job_requests(&shop).await?;
@@ -74,7 +74,7 @@ async fn a_spent_key_is_followed_by_the_next_generation() -> Result<()> {
     shop.stripe.admin().fail_next("POST", "/v1/refunds", 1, FaultKind::status(500)).await?;
     assert_eq!(work(&shop).await??["unsuccessful"], json!(1));
     assert_eq!(stored_job(&shop).await?, json!(["refund_payment", "queued", 1, 2]));
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??["succeeded"], json!(1));
     let keys: Vec<_> =
         job_requests(&shop).await?.into_iter().filter_map(|request| request.idempotency_key).collect();
@@ -119,7 +119,7 @@ async fn what_stripe_refuses_is_asked_again_with_another_key_and_then_left_to_a_
     shop.database.assert_consistent().await?;
 
     shop.database.execute("update public.jobs set attempts = max_attempts - 1", &[]).await?;
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 1}));
     assert_eq!(shop.jobs().await?, [job("refund_payment", "failed")]);
     // The money is still here without a booking, and that shows.
@@ -149,7 +149,7 @@ async fn while_stripe_is_only_away_there_is_always_another_attempt() -> Result<(
     shop.stripe.admin().fail_next("POST", "/v1/payment_intents", 1, final_failure()).await?;
     assert_eq!(work(&shop).await??["unsuccessful"], json!(1));
     assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "queued")]);
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??["succeeded"], json!(1));
     assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "succeeded")]);
     Ok(())

@@ -4,23 +4,20 @@ use anyhow::{Context, Result};
 use kitloop::app::jobs;
 use kitloop::db::{self, Confirmation, JobOutcome};
 use serde_json::json;
-use test_support::Shop;
+use test_support::{Shop, confirmation};
 
-use super::{
-    assert_keys_are_never_reused, authorized, confirmation, due_refund, job, job_requests,
-    make_everything_due, stored_job, work, worker,
-};
+use super::{assert_keys_are_never_reused, due_refund, job, job_requests, stored_job, work, worker};
 
 #[tokio::test]
 async fn a_capture_whose_function_died_is_taken_over_when_its_lease_runs_out() -> Result<()> {
     let shop = Shop::open_manual().await?;
-    let (reservation_id, intent_id) = authorized(&shop).await?;
+    let (reservation_id, intent_id) = shop.paid().await?;
     let request = confirmation(shop.staff_id, reservation_id);
     let claimed = db::confirm_reservation(&shop.app.db, &request).await?;
     assert!(matches!(claimed, Confirmation::Capture(_)), "{claimed:?}");
     assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 0}), "the lease holds");
 
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??, json!({"succeeded": 1, "unsuccessful": 0}));
     assert_eq!(shop.database.status(reservation_id).await?, "confirmed");
     assert_eq!(shop.intents().await?, [(intent_id, "succeeded".to_owned())]);
@@ -33,7 +30,7 @@ async fn a_worker_that_comes_back_late_may_not_end_the_job_but_what_it_did_count
     let shop = Shop::open().await?;
     due_refund(&shop).await?;
     let late = db::claim_job(&shop.app.db, "late", jobs::LEASE).await?.context("no job")?;
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     let newer = db::claim_job(&shop.app.db, "newer", jobs::LEASE).await?.context("no job")?;
 
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);

@@ -7,10 +7,7 @@ use kitloop::error::Error;
 use serde_json::{Value, json};
 use test_support::{Provider, Shop, TestApp, sample};
 
-use super::{
-    assert_keys_are_never_reused, authorized, confirm, due_cancellation, due_refund, job, job_requests,
-    make_everything_due, work, work_for,
-};
+use super::{assert_keys_are_never_reused, due_cancellation, due_refund, job, job_requests, work, work_for};
 
 #[tokio::test]
 async fn the_intent_of_an_expired_hold_is_cancelled() -> Result<()> {
@@ -54,7 +51,7 @@ async fn only_what_has_not_gone_back_yet_is_refunded() -> Result<()> {
     shop.stripe_post("refunds", &[("payment_intent", &intent_id), ("amount", "100000")]).await?;
     // The worker learns of it when Stripe refuses to refund it all.
     assert_eq!(work(&shop).await??["unsuccessful"], json!(1));
-    make_everything_due(&shop).await?;
+    shop.make_jobs_due().await?;
     assert_eq!(work(&shop).await??["succeeded"], json!(1));
     let requests = job_requests(&shop).await?;
     let asked: Vec<_> = requests.iter().map(|request| &request.params["amount"]).collect();
@@ -71,7 +68,7 @@ async fn only_what_has_not_gone_back_yet_is_refunded() -> Result<()> {
 #[tokio::test]
 async fn an_authorisation_that_was_declined_is_released() -> Result<()> {
     let shop = Shop::open_manual().await?;
-    let (reservation_id, intent_id) = authorized(&shop).await?;
+    let (reservation_id, intent_id) = shop.paid().await?;
     let decline = "update public.reservations set status = 'cancelled', cancel_reason = 'declined'";
     shop.database.execute(decline, &[]).await?;
     shop.database
@@ -91,7 +88,7 @@ async fn a_job_whose_reason_is_gone_is_not_done() -> Result<()> {
     let (reservation_id, intent_id) = due_cancellation(&shop).await?;
     // Paid late, with its stock free: there is nothing to cancel any more.
     shop.pay_with(&intent_id, "pm_card_visa").await?;
-    confirm(&shop, shop.customer_id, reservation_id).await?;
+    shop.confirm_by(shop.customer_id, reservation_id).await?;
     assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 0}));
     assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "obsolete")]);
     assert!(job_requests(&shop).await?.is_empty());
@@ -104,7 +101,7 @@ async fn an_authorisation_that_came_late_and_was_taken_is_not_released() -> Resu
     let shop = Shop::open_manual().await?;
     let (reservation_id, intent_id) = due_cancellation(&shop).await?;
     shop.pay_with(&intent_id, "pm_card_visa").await?;
-    confirm(&shop, shop.customer_id, reservation_id).await?;
+    shop.confirm_by(shop.customer_id, reservation_id).await?;
     assert_eq!(work(&shop).await??, json!({"succeeded": 0, "unsuccessful": 0}));
     assert_eq!(shop.jobs().await?, [job("cancel_payment_intent", "obsolete")]);
     assert_eq!(shop.intents().await?, [(intent_id, "requires_capture".to_owned())]);
