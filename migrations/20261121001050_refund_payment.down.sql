@@ -1,4 +1,6 @@
 drop function kitloop.resend_refund(uuid);
+drop function kitloop.takes_a_person(uuid);
+drop function kitloop.last_failed_reason(uuid);
 drop function kitloop.failed_refunds(uuid);
 drop function kitloop.shrink_unsent_refunds(uuid);
 drop function kitloop.refund_payment(uuid, bigint, text, text);

@@ -128,27 +128,43 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     select count(*) from public.refunds r where r.payment_id = p_payment_id and r.status = 'failed'
 $$;
 
--- Sends again what is owed of a card payment, by another refund, or tells the provider that somebody has to look: three
--- have failed, or one that was made elsewhere, which is theirs to make again. All null if none is sent.
--- The caller holds the payment.
+-- The refund of a payment that did not arrive, of several the last: its reason.
+create function kitloop.last_failed_reason(p_payment_id uuid) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select r.reason from public.refunds r
+    where r.payment_id = p_payment_id and r.status in ('failed', 'canceled')
+    order by r.updated_at desc, r.id
+    limit 1
+$$;
+
+-- Whether it takes a person to get back to the customer what is owed: three refunds have failed, or one that was made
+-- elsewhere, which is theirs to make again, or it is the rest of what the bank took in part, of which Stripe refunds
+-- nothing any more.
+create function kitloop.takes_a_person(p_payment_id uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select coalesce(kitloop.last_failed_reason(p_payment_id) = 'external', false)
+        or kitloop.failed_refunds(p_payment_id) >= 3
+        or exists (select from public.disputes d where d.payment_id = p_payment_id and d.status = 'lost')
+$$;
+
+-- Sends again what is owed of a card payment, by another refund, or tells the provider that somebody has to look. All null
+-- if none is sent. The caller holds the payment.
 create function kitloop.resend_refund(p_payment_id uuid) returns public.refunds
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_payment public.payments;
-    v_reason text;
 begin
     select * into strict v_payment from public.payments p where p.id = p_payment_id;
     if kitloop.owed_minor(v_payment) = 0 or v_payment.method <> 'card' then
         return null;
     end if;
-    select r.reason into v_reason from public.refunds r
-    where r.payment_id = p_payment_id and r.status in ('failed', 'canceled')
-    order by r.updated_at desc, r.id
-    limit 1;
-    if v_reason = 'external' or kitloop.failed_refunds(p_payment_id) >= 3 then
+    if kitloop.takes_a_person(p_payment_id) then
         perform kitloop.notify(v_payment.reservation_id, 'refund_failed');
         return null;
     end if;
-    return kitloop.insert_refund(v_payment, kitloop.owed_minor(v_payment), coalesce(v_reason, 'cancellation'), null);
+    return kitloop.insert_refund(
+        v_payment, kitloop.owed_minor(v_payment),
+        coalesce(kitloop.last_failed_reason(p_payment_id), 'cancellation'), null
+    );
 end
 $$;

@@ -211,7 +211,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Payments whose money should move and for which no job is under way: a refund that failed or that lost its job, an
--- intent that nobody waits for.
+-- intent that nobody waits for. Those for a person to see to come last, so that they keep no other waiting.
 create function kitloop.stuck_payments(p_limit integer) returns table (payment_id uuid, reservation_id uuid)
 language sql stable set search_path = pg_catalog, pg_temp as $$
     with unsettled as (
@@ -224,12 +224,13 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         where o.status not in ('succeeded', 'canceled') and o.payment_intent_id is not null
             and (o.superseded or r.status in ('expired', 'cancelled', 'no_show'))
     )
-    select distinct p.id, p.reservation_id
-    from unsettled u
-    join public.payments p on p.id = u.payment_id
+    select p.id, p.reservation_id
+    from public.payments p
+    join unsettled u on u.payment_id = p.id
     where (u.is_unsent or p.status not in ('succeeded', 'canceled') or kitloop.owed_minor(p) > 0)
         and not exists (select from public.jobs j where j.payment_id = p.id and j.status in ('queued', 'running'))
-    order by p.reservation_id, p.id
+    group by p.id
+    order by kitloop.takes_a_person(p.id), p.reservation_id, p.id
     limit p_limit
 $$;
 

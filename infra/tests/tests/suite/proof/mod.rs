@@ -9,6 +9,8 @@ use test_support::TestDatabase;
 mod idempotency;
 mod jobs;
 mod lapsing;
+mod money;
+mod receipts;
 mod scenario;
 mod stock;
 
@@ -18,18 +20,18 @@ trait Promise {
 }
 
 /// A change to one SQL function of `kitloop` that somebody might make by mistake.
-struct Mistake {
+pub(crate) struct Mistake {
     function: &'static str,
     /// What somebody wrote, and what it stands in place of.
     changes: Vec<(&'static str, &'static str)>,
 }
 
 impl Mistake {
-    fn of(function: &'static str) -> Self {
+    pub(crate) fn of(function: &'static str) -> Self {
         Self { function, changes: Vec::new() }
     }
 
-    fn writing(mut self, mistake: &'static str, in_place_of: &'static str) -> Self {
+    pub(crate) fn writing(mut self, mistake: &'static str, in_place_of: &'static str) -> Self {
         self.changes.push((mistake, in_place_of));
         self
     }
@@ -44,7 +46,8 @@ impl Mistake {
         Ok(())
     }
 
-    async fn plant(&self, database: &TestDatabase) -> Result<()> {
+    /// Makes the mistake in this database.
+    pub(crate) async fn plant(&self, database: &TestDatabase) -> Result<()> {
         let mut definition = definition(self.function)?;
         for (mistake, in_place_of) in &self.changes {
             ensure!(definition.contains(in_place_of), "{} has no {in_place_of:?} any more", self.function);

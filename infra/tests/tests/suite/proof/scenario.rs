@@ -156,12 +156,30 @@ impl Hold {
 
     /// The customer has paid, says Stripe in an event.
     pub(super) fn paid(&self, event_id: &str) -> String {
+        self.paid_by("pi_1", event_id)
+    }
+
+    /// The same of this intent.
+    pub(super) fn paid_by(&self, intent_id: &str, event_id: &str) -> String {
         let fact = json!({
-            "kind": "payment_intent", "payment_intent_id": "pi_1", "status": "succeeded", "amount_minor": 50_000,
+            "kind": "payment_intent", "payment_intent_id": intent_id, "status": "succeeded", "amount_minor": 50_000,
             "amount_received_minor": 50_000, "currency": "CZK", "capture_method": "automatic",
             "reservation_id": self.id, "provider_id": self.provider, "at": Timestamp::now(),
         });
         format!("kitloop.apply_stripe_event('{event_id}', 'payment_intent.succeeded', '{{}}', '{fact}')")
+    }
+
+    /// Staff sends so much back by card.
+    pub(super) fn refund(&self, amount_minor: i64) -> String {
+        format!(
+            "kitloop.refund_reservation('user:staff', null, 'hash', '{}', false, '{}', {amount_minor}, 'why', false)",
+            self.staff, self.id
+        )
+    }
+
+    /// The customer cancels.
+    pub(super) fn cancel(&self) -> String {
+        format!("kitloop.cancel_reservation('{}', false, '{}', null, false)", self.customer, self.id)
     }
 
     /// Staff confirms, or declines.
