@@ -60,7 +60,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from public.orders o
     join public.payments p on p.id = o.payment_id
     where o.amount_minor <> p.captured_minor
-        or o.amount_minor <> (select sum(l.amount_minor) from public.order_lines l where l.order_id = o.id)
+        or o.amount_minor is distinct from (
+            select sum(l.amount_minor) from public.order_lines l where l.order_id = o.id
+        )
         or p.credited_minor <> (
             select coalesce(sum(n.amount_minor), 0) from public.credit_notes n where n.order_id = o.id
         )

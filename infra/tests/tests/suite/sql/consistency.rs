@@ -90,7 +90,7 @@ async fn every_broken_promise_about_money_is_reported() -> Result<()> {
         ),
         (format!("update public.orders set amount_minor = 1 where id = {ORDER_OF_REFUNDED}"), &["wrong_receipt"]),
         (format!("update public.orders set number = 9 where id = {ORDER_OF_REFUNDED}"), &["wrong_receipt"]),
-        ("update public.orders set number = number - 1".to_owned(), &["wrong_receipt"]),
+        ("update public.orders set number = number + 100".to_owned(), &["wrong_receipt"]),
         (
             format!("update public.order_lines set amount_minor = 1 where order_id = {ORDER_OF_REFUNDED}"),
             &["wrong_receipt"],
@@ -101,7 +101,7 @@ async fn every_broken_promise_about_money_is_reported() -> Result<()> {
             "delete from public.credit_notes where number = (select max(number) from public.credit_notes)".to_owned(),
             &["wrong_receipt"],
         ),
-        ("update public.credit_notes set number = number + 1".to_owned(), &["wrong_receipt"]),
+        ("update public.credit_notes set number = number + 100".to_owned(), &["wrong_receipt"]),
         ("update public.credit_notes set amount_minor = amount_minor + 1".to_owned(), &["wrong_receipt"]),
     ] {
         let found = broken_by(&shop, &change).await?;
