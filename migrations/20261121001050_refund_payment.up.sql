@@ -79,7 +79,11 @@ begin
     if v_amount_minor <= 0 then
         return null;
     end if;
-    perform kitloop.credit(p_payment_id, v_amount_minor);
+    -- What staff asks for may be what is owed already, sent another way; every other reason is one more.
+    perform kitloop.credit(
+        p_payment_id,
+        v_amount_minor + case p_reason when 'requested' then 0 else kitloop.owed_minor(v_payment) end
+    );
     if v_payment.method = 'card' then
         return kitloop.insert_refund(v_payment, v_amount_minor, p_reason, p_note);
     end if;
@@ -122,10 +126,16 @@ exception when no_data_found then
 end
 $$;
 
--- How many refunds of a payment failed at Stripe; after three a person has to look.
+-- How many refunds of a payment failed at Stripe, or were refused by it; after three a person has to look.
 create function kitloop.failed_refunds(p_payment_id uuid) returns bigint
 language sql stable set search_path = pg_catalog, pg_temp as $$
-    select count(*) from public.refunds r where r.payment_id = p_payment_id and r.status = 'failed'
+    select count(*) from public.refunds r
+    where r.payment_id = p_payment_id and (
+        r.status = 'failed' or r.status = 'canceled' and exists (
+            select from public.jobs j
+            where j.payment_id = p_payment_id and j.refund_id = r.id and j.status = 'failed'
+        )
+    )
 $$;
 
 -- The refund of a payment that did not arrive, of several the last: its reason.
