@@ -111,25 +111,29 @@ language sql set search_path = pg_catalog, pg_temp as $$
     where b.amount_minor <> 0
 $$;
 
--- Issues the credit note that an order lacks for what its payment is credited with; nothing if it lacks none.
+-- Issues the credit note that an order lacks for what its payment is credited with; nothing if it lacks none. Its tax is
+-- what is missing of the tax within all that is credited, so that the parts add up to the tax of the order.
 -- Locks: the counter.
 create function kitloop.issue_credit_note(p_payment_id uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_order public.orders;
-    v_amount_minor bigint;
+    v_credited_minor bigint;
+    v_noted_minor bigint;
+    v_noted_tax_minor bigint;
 begin
     select * into v_order from public.orders o where o.payment_id = p_payment_id;
-    select least(p.credited_minor, p.captured_minor) - coalesce(
-        (select sum(n.amount_minor) from public.credit_notes n where n.order_id = v_order.id), 0
-    ) into v_amount_minor
-    from public.payments p
+    select least(p.credited_minor, p.captured_minor) into v_credited_minor from public.payments p
     where p.id = v_order.payment_id;
-    if v_amount_minor > 0 then
+    select coalesce(sum(n.amount_minor), 0), coalesce(sum(n.tax_minor), 0) into v_noted_minor, v_noted_tax_minor
+    from public.credit_notes n
+    where n.order_id = v_order.id;
+    if v_credited_minor > v_noted_minor then
         insert into public.credit_notes (provider_id, number, order_id, amount_minor, currency, tax_minor)
         values (
-            v_order.provider_id, kitloop.next_number(v_order.provider_id, 'credit_note'), v_order.id, v_amount_minor,
-            v_order.currency, kitloop.included_tax(v_amount_minor, v_order.tax_rate_basis_points)
+            v_order.provider_id, kitloop.next_number(v_order.provider_id, 'credit_note'), v_order.id,
+            v_credited_minor - v_noted_minor, v_order.currency,
+            kitloop.included_tax(v_credited_minor, v_order.tax_rate_basis_points) - v_noted_tax_minor
         );
     end if;
 end
