@@ -2,7 +2,7 @@ drop function kitloop.resend_refund(uuid);
 drop function kitloop.takes_a_person(uuid);
 drop function kitloop.last_failed_reason(uuid);
 drop function kitloop.failed_refunds(uuid);
-drop function kitloop.shrink_unsent_refunds(uuid);
+drop function kitloop.shrink_unsent_refunds(uuid, bigint);
 drop function kitloop.refund_payment(uuid, bigint, text, text);
 drop function kitloop.insert_refund(public.payments, bigint, text, text);
 drop function kitloop.credit(uuid, bigint);

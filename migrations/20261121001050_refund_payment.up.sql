@@ -91,17 +91,21 @@ begin
 end
 $$;
 
--- Takes back from refunds that Stripe does not have yet what is no longer left of their payment, since somebody refunded
--- elsewhere or the bank took the money. Another amount needs another key at Stripe. The caller holds the payment.
-create function kitloop.shrink_unsent_refunds(p_payment_id uuid) returns void
+-- Takes back from refunds that Stripe does not have yet what is beyond p_limit_minor together with all other refunds and
+-- with what the bank took: somebody refunded elsewhere, the bank took the money, or a refund that was given up has
+-- arrived after all. Another amount needs another key at Stripe. The caller holds the payment.
+create function kitloop.shrink_unsent_refunds(p_payment_id uuid, p_limit_minor bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_excess_minor bigint;
     v_refund public.refunds;
 begin
-    select kitloop.refunded_minor(p.id) + p.lost_minor - p.captured_minor into strict v_excess_minor
+    select kitloop.refunded_minor(p.id) + p.lost_minor - p_limit_minor into v_excess_minor
     from public.payments p
     where p.id = p_payment_id and p.status = 'succeeded';
+    if not found then
+        return;
+    end if;
     for v_refund in
         select * from public.refunds r
         where r.payment_id = p_payment_id and r.status = 'pending' and r.stripe_refund_id is null and not r.is_offline
@@ -121,8 +125,6 @@ begin
         where j.refund_id = v_refund.id and j.status in ('queued', 'running');
         v_excess_minor := v_excess_minor - v_refund.amount_minor;
     end loop;
-exception when no_data_found then
-    null;
 end
 $$;
 

@@ -64,8 +64,12 @@ begin
     reservation_id := v_payment.reservation_id;
     select r.status into v_before from public.refunds r where r.stripe_refund_id = p_fact ->> 'stripe_refund_id';
     v_refund := kitloop.write_refund_fact(v_payment, p_fact);
+    if v_refund.reason <> 'external' then
+        -- One that was given up, and made again, has arrived after all: it is not another decision.
+        perform kitloop.shrink_unsent_refunds(v_payment.id, v_payment.credited_minor);
+    end if;
     perform kitloop.credit(v_payment.id, 0);
-    perform kitloop.shrink_unsent_refunds(v_payment.id);
+    perform kitloop.shrink_unsent_refunds(v_payment.id, v_payment.captured_minor);
     decision := case
         when v_refund.id is null then 'stale'
         when v_refund.status in ('failed', 'canceled') then 'refund_failed'
@@ -170,7 +174,7 @@ begin
         updated_at = clock_timestamp()
     where p.id = p_payment.id;
     perform kitloop.credit(p_payment.id, 0);
-    perform kitloop.shrink_unsent_refunds(p_payment.id);
+    perform kitloop.shrink_unsent_refunds(p_payment.id, p_payment.captured_minor);
     update public.reservations r
     set disputed = exists (select from public.payments p where p.reservation_id = r.id and p.disputed)
     where r.id = p_payment.reservation_id;
