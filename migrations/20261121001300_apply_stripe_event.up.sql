@@ -21,8 +21,7 @@ end
 $$;
 
 -- Logs an event, or finds it. Returns true when it has to run: it is new, or failed before, or was about something that
--- was not known yet. A second delivery of the
--- same event waits here for the first. Locks: the event's row.
+-- was not known yet. A second delivery of the same event waits here for the first. Locks: the event's row.
 create function kitloop.claim_stripe_event(p_event_id text, p_type text, p_payload jsonb) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin

@@ -1,5 +1,5 @@
--- What has to be done elsewhere because of a decision (at Stripe; an e-mail): written with the decision, claimed by a lease, checked again
--- when claimed, finished only by the worker that holds the newest token.
+-- What has to be done elsewhere because of a decision (at Stripe; an e-mail): written with the decision, claimed by a
+-- lease, checked again when claimed, finished only by the worker that holds the newest token.
 
 -- Whether the reason of a job still holds: money is moved for what is true now, not for what was true then.
 create function kitloop.job_still_holds(p_job public.jobs) returns boolean
