@@ -72,6 +72,7 @@ create index refunds_by_payment on public.refunds (payment_id);
 create index refunds_unsettled on public.refunds (payment_id)
 where status in ('failed', 'canceled') or (status = 'pending' and stripe_refund_id is null);
 comment on column public.refunds.stripe_refund_id is 'Null until Stripe has it, and for money handed back at the counter.';
+comment on column public.refunds.note is 'What staff said of it; the customer may read it.';
 comment on column public.refunds.reason is 'requested: by staff; external: made at Stripe by somebody else.';
 
 create table public.disputes (

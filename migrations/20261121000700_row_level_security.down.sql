@@ -1,4 +1,4 @@
-drop policy own_or_members on public.disputes;
+drop policy members on public.disputes;
 drop policy own_or_members on public.refunds;
 drop policy own_or_members on public.payments;
 drop policy own_or_members on public.reservation_lines;

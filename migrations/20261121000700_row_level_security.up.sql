@@ -80,5 +80,11 @@ create policy own_or_members on public.payments for select to authenticated
 using (kitloop.claims_see_reservation(reservation_id));
 create policy own_or_members on public.refunds for select to authenticated
 using (exists (select from public.payments p where p.id = payment_id));
-create policy own_or_members on public.disputes for select to authenticated
-using (exists (select from public.payments p where p.id = payment_id));
+-- What the bank says, and until when it can be answered, is the provider's business.
+create policy members on public.disputes for select to authenticated
+using (exists (
+    select
+    from public.payments p
+    join public.reservations r on r.id = p.reservation_id
+    where p.id = payment_id and kitloop.claims_member_of(r.provider_id)
+));

@@ -1,13 +1,13 @@
 -- The promises, computed: an empty result means that all of them hold.
 
--- Items promised beyond their stock: at the start of some line, use now or later exceeds quantity_total.
+-- Items promised beyond their stock: at the start of some line that is not over, use exceeds quantity_total.
 create function kitloop.overbooked_gear(p_now timestamptz) returns setof jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object('gear_id', g.id, 'quantity_total', g.quantity_total, 'use', max(use.peak))
     from public.reservation_lines l
     join public.gear_items g on g.id = l.gear_id
     cross join lateral (select kitloop.peak_use(l.gear_id, l.blocked, p_now) as peak) use
-    where l.blocks_until > p_now and use.peak > g.quantity_total
+    where l.blocks_until > p_now and upper(l.blocked) > p_now and use.peak > g.quantity_total
     group by g.id
 $$;
 
@@ -25,6 +25,14 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         and (p.superseded or r.status not in ('confirmed', 'active', 'completed', 'no_show'))
 $$;
 
+-- What was refunded of each payment or is on its way, in minor units: kitloop.refunded_minor for all of them at once.
+create function kitloop.refund_totals() returns table (payment_id uuid, refunded_minor bigint)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select r.payment_id, sum(r.amount_minor)::bigint from public.refunds r
+    where r.status in ('pending', 'requires_action', 'succeeded')
+    group by r.payment_id
+$$;
+
 -- Money that a customer is credited with and that is not on its way by card: every refund of it failed, or the job that
 -- should make it is gone. What was paid at the counter is handed back there.
 create function kitloop.refunds_owed() returns setof jsonb
@@ -33,7 +41,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         'payment_id', p.id, 'reservation_id', p.reservation_id, 'owed_minor', kitloop.owed_minor(p), 'currency', p.currency
     )
     from public.payments p
-    where p.method = 'card' and p.credited_minor > 0 and kitloop.owed_minor(p) > 0
+    left join kitloop.refund_totals() t on t.payment_id = p.id
+    where p.method = 'card'
+        and least(p.credited_minor, p.captured_minor) > coalesce(t.refunded_minor, 0) + p.lost_minor
     union all
     select jsonb_build_object(
         'payment_id', p.id, 'reservation_id', p.reservation_id, 'owed_minor', f.amount_minor, 'currency', p.currency,
@@ -91,7 +101,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The operation. Violations: overbooked, money_without_booking, refund_owed, authorization_without_booking,
--- refunded_too_much, confirmed_without_payment, wrong_receipt, wrong_dispute_flag, wrong_blocks_until, event_failed,
+-- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_dispute_flag, wrong_blocks_until, event_failed,
 -- event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -105,7 +115,15 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     union all
     select 'refunded_too_much', jsonb_build_object('payment_id', p.id, 'captured_minor', p.captured_minor)
     from public.payments p
-    where p.captured_minor > 0 and kitloop.refunded_minor(p.id) > p.captured_minor
+    join kitloop.refund_totals() t on t.payment_id = p.id
+    where p.captured_minor > 0 and t.refunded_minor > p.captured_minor
+    union all
+    select 'capture_without_job', jsonb_build_object('payment_id', p.id)
+    from public.payments p
+    where p.status = 'capturing' and not exists (
+        select from public.jobs j
+        where j.payment_id = p.id and j.kind = 'capture_payment_intent' and j.status in ('queued', 'running')
+    )
     union all
     select 'confirmed_without_payment', jsonb_build_object('reservation_id', r.id)
     from public.reservations r

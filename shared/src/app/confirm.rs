@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{intents, stripe_deadline};
+use super::{intents, upstream_deadline};
 use crate::db::{self, Confirmation, ConfirmationRequest, Db};
 use crate::domain::{PaymentStatus, ReservationStatus};
 use crate::error::{Code, Error, Refusal};
@@ -47,7 +47,7 @@ async fn look_up(
     intent_id: &str,
     deadline: Instant,
 ) -> Result<Confirmed, Error> {
-    let intent = match stripe.payment_intent(intent_id, stripe_deadline(deadline)).await {
+    let intent = match stripe.payment_intent(intent_id, upstream_deadline(deadline)).await {
         Err(StripeError::Refused { status: 404, .. }) => {
             return Err(Refusal::of(Code::PaymentIntentMismatch).into());
         }

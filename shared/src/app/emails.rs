@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::TIME_TO_RECORD;
 use super::jobs::{give_back, span_of};
+use super::upstream_deadline;
 use crate::db::{self, Db, EmailDelivery, JobOutcome, JobRetry};
 use crate::domain::EmailJob;
 use crate::email::{Email, EmailError};
@@ -44,8 +44,7 @@ async fn send(
     job: &EmailJob,
     deadline: Instant,
 ) -> Result<EmailDelivery, (EmailError, JobRetry)> {
-    let deadline = deadline.checked_sub(TIME_TO_RECORD).unwrap_or(deadline);
-    match email.send(&job.notification, &job.claim.idempotency_key(), deadline).await {
+    match email.send(&job.notification, &job.claim.idempotency_key(), upstream_deadline(deadline)).await {
         Ok(message_id) => Ok(EmailDelivery::Sent { message_id: Some(message_id) }),
         // An attempt whose answer was lost did send it, before what it tells of changed.
         Err(EmailError::Refused { name, .. }) if name == "invalid_idempotent_request" => {

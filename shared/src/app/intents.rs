@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::jobs::{give_back, span_of};
-use super::stripe_deadline;
+use super::upstream_deadline;
 use crate::db::{self, Db, FinishedJob, JobOutcome, JobRetry};
 use crate::domain::{Fact, IntentJob, IntentStep, PaymentStatus};
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) async fn perform(
     deadline: Instant,
 ) -> Result<FinishedJob, Error> {
     async {
-        match at_stripe(stripe, job, stripe_deadline(deadline)).await {
+        match at_stripe(stripe, job, upstream_deadline(deadline)).await {
             Ok(facts) => record(db, job, &facts).await,
             Err((error, retry)) => {
                 give_back(db, &job.claim, &error, retry).await?;
@@ -34,12 +34,13 @@ pub(super) async fn perform(
     .await
 }
 
-/// Applies what Stripe said. If that fails, the lease runs out and the next worker hears the same from Stripe.
+/// Applies what Stripe said; the first fact decides about the job. If that fails, the lease runs out and the next worker
+/// hears the same from Stripe.
 async fn record(db: &Db, job: &IntentJob, facts: &Facts) -> Result<FinishedJob, Error> {
     let unrecorded = |error: &Error| tracing::error!(%error, "job.unrecorded");
-    let mut finished = db::finish_job(db, job, &facts.first).await.inspect_err(unrecorded)?;
+    let finished = db::finish_job(db, job, &facts.first).await.inspect_err(unrecorded)?;
     for fact in &facts.others {
-        finished = db::finish_job(db, job, fact).await.inspect_err(unrecorded)?;
+        db::finish_job(db, job, fact).await.inspect_err(unrecorded)?;
     }
     let decision = finished.decision.as_str();
     match finished.outcome {
@@ -129,7 +130,8 @@ async fn ask(stripe: &Stripe, job: &IntentJob, deadline: Instant) -> Result<Opti
 }
 
 /// What Stripe says of the object of a job that it would not do (again): the intent at its end, or all refunds there are,
-/// of which some may have been made elsewhere. They decide whether the job is done.
+/// of which some may have been made elsewhere. The job's own comes first, so that a job that is done is not given up over
+/// another one.
 async fn already_done(
     stripe: &Stripe,
     job: &IntentJob,
@@ -140,9 +142,11 @@ async fn already_done(
         IntentStep::Cancel | IntentStep::Capture { .. } => {
             Ok(Facts::new(ended(&stripe.payment_intent(intent_id, deadline).await?)))
         }
-        IntentStep::Refund { .. } => {
+        IntentStep::Refund { refund_id, .. } => {
             let refunds = stripe.refunds_of(intent_id, deadline).await?;
-            Ok(Facts::new(refunds.iter().map(Refund::fact)))
+            let mut facts: Vec<RefundFact> = refunds.iter().map(Refund::fact).collect();
+            facts.sort_by_key(|fact| fact.refund_id != Some(refund_id.0));
+            Ok(Facts::new(facts.into_iter().map(Fact::Refund)))
         }
     }
 }

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 /// What is kept of an invocation for the SQL call that records what Stripe said.
 const TIME_TO_RECORD: Duration = Duration::from_secs(4);
 
-/// When the calls to Stripe of an invocation have to be over.
-fn stripe_deadline(deadline: Instant) -> Instant {
+/// When the calls of an invocation to others (Stripe, Resend) have to be over.
+fn upstream_deadline(deadline: Instant) -> Instant {
     deadline.checked_sub(TIME_TO_RECORD).unwrap_or(deadline)
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::stripe_deadline;
+use super::upstream_deadline;
 use crate::db::{self, Db, PaymentStep, StartedPayment};
 use crate::domain::{Actor, CaptureMethod, Money, PaymentStatus, ReservationId};
 use crate::error::Error;
@@ -49,7 +49,7 @@ pub async fn start_payment(
     reservation_id: ReservationId,
     deadline: Instant,
 ) -> Result<PayablePayment, Error> {
-    let deadline = stripe_deadline(deadline);
+    let deadline = upstream_deadline(deadline);
     let mut spent = None;
     for _ in 0..ATTEMPTS {
         let payment = db::start_payment(db, actor, reservation_id, CLAIM, spent).await?;

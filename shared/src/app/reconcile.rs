@@ -85,6 +85,10 @@ impl Reconciler<'_> {
             let turned = match self.turn().await {
                 Ok(turned) => turned,
                 Err(error) => {
+                    if matches!(error, Error::StripeRefused(_)) {
+                        // Perhaps the object that the page begins after is gone: the phase begins again.
+                        self.run.cursor = None;
+                    }
                     // Given back at once, so that a retry need not wait for the lease; if that fails, the lease runs out.
                     db::advance_reconciliation(self.db, &self.run, 0, true).await?;
                     return Err(error);

@@ -73,7 +73,7 @@ pub struct Notification {
     pub tax_minor: Option<i64>,
     /// What came in.
     pub paid_minor: i64,
-    /// What of it goes back, or went back, in whatever way, lost disputes included; `owed_minor` is part of it.
+    /// What of it goes back, or went back, in whatever way, without what the bank took; `owed_minor` is part of it.
     pub refund_minor: i64,
     /// What of it the provider keeps.
     pub kept_minor: i64,

@@ -46,12 +46,15 @@ pub enum EventObject {
 pub struct EventError(String);
 
 /// What an event's payload is stripped of, wherever it stands: with the first a browser may pay, the others are the
-/// payer's name, addresses and card.
-const PRIVATE_MEMBERS: [&str; 8] = [
+/// payer's name, addresses and card, also as the evidence of a dispute has them.
+const PRIVATE_MEMBERS: [&str; 11] = [
     "client_secret",
     "billing_details",
+    "card",
     "customer_details",
     "customer_email",
+    "evidence",
+    "instructions_email",
     "payment_method_details",
     "receipt_email",
     "receipt_url",
@@ -115,7 +118,7 @@ fn typed<T: DeserializeOwned>(object: Value, known: fn(T) -> EventObject) -> Res
 }
 
 /// serde's messages quote what they found; only the part that names the expectation may go to a log.
-fn without_values(error: &serde_json::Error) -> String {
+pub(super) fn without_values(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
@@ -184,6 +187,20 @@ mod tests {
         assert_eq!(event.payload["data"]["object"]["latest_charge"]["id"], "ch_1");
         let EventObject::PaymentIntent(intent) = event.object else { panic!("{:?}", event.object) };
         assert_eq!(intent.capture_before().map(Timestamp::as_second), Some(1_700_000_600));
+    }
+
+    #[test]
+    fn whom_a_dispute_or_a_declined_card_is_about_is_not_kept() {
+        for object in [
+            r#"{"object": "dispute", "id": "du_1", "amount": 5, "currency": "czk", "evidence": {
+                "customer_name": "private", "customer_purchase_ip": "private", "billing_address": "private"}}"#,
+            r#"{"object": "payment_intent", "id": "pi_1", "amount": 5, "currency": "czk", "last_payment_error": {
+                "payment_method": {"id": "pm_1", "card": {"last4": "private", "fingerprint": "private"}}}}"#,
+            r#"{"object": "refund", "id": "re_1", "amount": 5, "currency": "czk", "instructions_email": "private"}"#,
+        ] {
+            let event = parse(&event_about(object)).unwrap();
+            assert!(!event.payload.to_string().contains("private"), "{}", event.payload);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::Stripe;
-use super::objects::{Dispute, PaymentIntent, Refund};
+use super::objects::{PaymentIntent, Refund};
 use super::transport::{Parameters, StripeError};
 
 /// Stripe's largest page.
@@ -42,7 +42,7 @@ macro_rules! listed {
     )* };
 }
 
-listed!(PaymentIntent, Refund, Dispute);
+listed!(PaymentIntent, Refund);
 
 /// An object that is read as it came.
 impl Listed for Value {
@@ -63,7 +63,8 @@ impl Stripe {
         filter.push(("limit", PAGE_SIZE.to_owned()));
         filter.extend(after.map(|id| ("starting_after", id.to_owned())));
         let list: List<T> = self.get(path.to_owned(), filter, deadline).await?;
-        let next = list.data.last().filter(|_| list.has_more).map(|last| last.id().to_owned());
+        let last = list.data.last().filter(|_| list.has_more).map(Listed::id);
+        let next = last.filter(|id| !id.is_empty()).map(str::to_owned);
         Ok(Page { items: list.data, next })
     }
 }
@@ -96,7 +97,7 @@ impl<'a> Pages<'a> {
     /// Everything on the list.
     pub(super) async fn all<T: Listed>(mut self) -> Result<Vec<T>, StripeError> {
         let mut all = Vec::new();
-        while let Some(page) = self.turn().await? {
+        while let Some(page) = self.next_page().await? {
             all.extend(page);
         }
         Ok(all)
@@ -107,7 +108,7 @@ impl<'a> Pages<'a> {
         mut self,
         is_wanted: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, StripeError> {
-        while let Some(page) = self.turn().await? {
+        while let Some(page) = self.next_page().await? {
             let wanted = page.into_iter().find(&is_wanted);
             if wanted.is_some() {
                 return Ok(wanted);
@@ -116,7 +117,7 @@ impl<'a> Pages<'a> {
         Ok(None)
     }
 
-    async fn turn<T: Listed>(&mut self) -> Result<Option<Vec<T>>, StripeError> {
+    async fn next_page<T: Listed>(&mut self) -> Result<Option<Vec<T>>, StripeError> {
         let after = match &self.next {
             Next::First => None,
             Next::After(id) => Some(id.as_str()),
