@@ -36,9 +36,10 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     )::bigint
 $$;
 
--- The payment that a fact is about, locked: the one with its intent; else the one whose intent is being created at this
--- moment, if the metadata names it; else, for money only, a new one. That takes the place of an unpaid one if the money is
--- what the reservation costs, and is superseded from the start if it is not, or if there is money or cash already.
+-- The payment that a fact is about, locked: the one with its intent; else the one that the metadata names, whose intent is
+-- being created at this moment, or was by somebody who died before it was recorded; else, for money only, a new one. That
+-- takes the place of an unpaid one if the money is what the reservation costs, and is superseded from the start if it is
+-- not, or if there is money or cash already.
 -- All null for news without money of an intent that is not the reservation's. The caller holds the reservation.
 create function kitloop.lock_payment(p_reservation public.reservations, p_fact jsonb) returns public.payments
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -52,18 +53,17 @@ begin
     if found then
         return v_payment;
     end if;
-    v_payment := kitloop.lock_current_payment(p_reservation.id);
-    if v_payment.payment_intent_id is null and v_payment.id = (p_fact ->> 'payment_id')::uuid
-        and v_payment.generation = (p_fact ->> 'generation')::integer
-    then
-        update public.payments p
-        set payment_intent_id = p_fact ->> 'payment_intent_id'
-        where p.id = v_payment.id
-        returning * into v_payment;
+    update public.payments p
+    set payment_intent_id = p_fact ->> 'payment_intent_id'
+    where p.id = (p_fact ->> 'payment_id')::uuid and p.generation = (p_fact ->> 'generation')::integer
+        and p.reservation_id = p_reservation.id and p.payment_intent_id is null
+    returning * into v_payment;
+    if found then
         return v_payment;
     elsif p_fact ->> 'status' not in ('requires_capture', 'succeeded') then
         return null;
     end if;
+    v_payment := kitloop.lock_current_payment(p_reservation.id);
     v_is_spare := p_reservation.paid_at is not null
         or coalesce(v_payment.status in ('requires_capture', 'capturing', 'succeeded'), false)
         or not kitloop.is_amount(p_fact, p_reservation.amount_total_minor, p_reservation.currency);

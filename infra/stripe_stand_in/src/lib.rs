@@ -116,6 +116,21 @@ impl StandIn {
         money::of_all_intents(&self.shared.state())
     }
 
+    /// The events that happened after the first `known` of them, oldest first, as they are sent: for a test that is the
+    /// receiver itself, and has them come late, twice or never.
+    #[must_use]
+    pub fn events_after(&self, known: usize) -> Vec<serde_json::Value> {
+        let state = self.shared.state();
+        state.events.between(known..state.events.len()).iter().map(events::Event::render).collect()
+    }
+
+    /// Counts an event as delivered, as if the receiver had taken it.
+    pub fn mark_delivered(&self, event_id: &str) {
+        if let Some(event) = self.shared.state().events.get_mut(event_id) {
+            event.taken();
+        }
+    }
+
     /// [`Admin::reset_log`] within this process, for those who ask often.
     pub fn reset_log(&self) {
         self.shared.state().reset_log();
