@@ -81,3 +81,50 @@ async fn what_waits_for_a_person_does_not_keep_other_money_from_moving() -> Resu
     assert_eq!(mended(&shop, 1).await?, [("pi_4".to_owned(), Mending::RefundResent)]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_refund_that_was_given_up_and_made_again_counts_once_when_it_arrives_after_all() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.confirmed("pi_1").await?;
+    shop.refund(&hold, 20_000).await?;
+    let (given_up, _) = shop.claim_refund().await?;
+    db::retry_job(&shop.db, &given_up.claim, "no answer", JobRetry::Never).await?;
+    assert_eq!(mended(&shop, 10).await?, [("pi_1".to_owned(), Mending::RefundResent)]);
+    shop.hear(&refund_of(&given_up, "re_1", RefundStatus::Succeeded)?).await?;
+    assert_eq!(shop.refunds().await?, ["20000 succeeded", "20000 canceled"]);
+    assert!(shop.claim("worker").await?.is_none(), "the customer gets it once");
+    assert_eq!(shop.books(&hold).await?, [20_000, 0, 0]);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_cancellation_adds_to_what_is_owed_from_before() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.confirmed("pi_1").await?;
+    shop.refund(&hold, 10_000).await?;
+    for attempt in 1..=3 {
+        shop.make_refund(&format!("re_{attempt}"), RefundStatus::Failed).await?;
+    }
+    shop.starts_in(&hold, 3 * 3600).await?;
+    shop.cancel_by(hold.customer, &hold).await?;
+    assert_eq!(shop.books(&hold).await?, [35_000, 15_000, 0]);
+    shop.make_refund("re_4", RefundStatus::Succeeded).await?;
+    assert_eq!(shop.owed(&hold).await?, 10_000);
+    shop.refund_offline(&hold, 10_000).await?;
+    assert_eq!(shop.books(&hold).await?, [35_000, 15_000, 0]);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn what_staff_asks_for_by_card_may_be_what_is_owed_already() -> Result<()> {
+    let shop = Shop::open().await?;
+    let hold = shop.confirmed("pi_1").await?;
+    shop.refund(&hold, 20_000).await?;
+    for attempt in 1..=3 {
+        shop.make_refund(&format!("re_{attempt}"), RefundStatus::Failed).await?;
+    }
+    shop.refund(&hold, 20_000).await?;
+    shop.make_refund("re_4", RefundStatus::Succeeded).await?;
+    assert_eq!(shop.books(&hold).await?, [20_000, 0, 0], "it is the same money");
+    shop.database.assert_consistent().await
+}

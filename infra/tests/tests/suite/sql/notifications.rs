@@ -199,6 +199,7 @@ async fn a_dispute_is_told_to_the_shop_when_it_opens_and_when_it_ends() -> Resul
         shop.hear(&disputed("du_1", "pi_1", 30_000, "lost", at)).await?;
     }
     let closed = only_mail(&shop, NotificationKind::DisputeClosed, PROVIDER).await?;
+    assert_eq!((closed.paid_minor, closed.refund_minor), (50_000, 0), "what the bank took is no refund");
     assert_eq!(closed.dispute.context("no dispute")?.status, "lost");
     Ok(())
 }
