@@ -143,10 +143,10 @@ async fn already_done(
             Ok(Facts::new(ended(&stripe.payment_intent(intent_id, deadline).await?)))
         }
         IntentStep::Refund { refund_id, .. } => {
-            let refunds = stripe.refunds_of(intent_id, deadline).await?;
-            let mut facts: Vec<RefundFact> = refunds.iter().map(Refund::fact).collect();
-            facts.sort_by_key(|fact| fact.refund_id != Some(refund_id.0));
-            Ok(Facts::new(facts.into_iter().map(Fact::Refund)))
+            let mut refunds = stripe.refunds_of(intent_id, deadline).await?;
+            let ours = refund_id.to_string();
+            refunds.sort_by_key(|refund| refund.metadata.get("refund_id") != Some(&ours));
+            Ok(Facts::new(refunds.iter().map(Refund::fact)))
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{schedule, webhook};
+use super::{schedule, upstream_deadline, webhook};
 use crate::db::{self, AppliedEvent, Db, Reconciliation, ReconciliationReport};
 use crate::domain::{Decision, Fact, Finding, Mending, Period, ReconciliationPhase};
 use crate::error::Error;
@@ -82,11 +82,11 @@ impl Reconciler<'_> {
                 db::advance_reconciliation(self.db, &self.run, 0, true).await?;
                 return Ok(true);
             }
-            let turned = match self.turn().await {
-                Ok(turned) => turned,
+            let page = match self.next_page().await {
+                Ok(page) => page,
                 Err(error) => {
+                    // What it would go on after may be gone, as events are after thirty days: then from the first page.
                     if matches!(error, Error::StripeRefused(_)) {
-                        // Perhaps the object that the page begins after is gone: the phase begins again.
                         self.run.cursor = None;
                     }
                     // Given back at once, so that a retry need not wait for the lease; if that fails, the lease runs out.
@@ -94,18 +94,19 @@ impl Reconciler<'_> {
                     return Err(error);
                 }
             };
-            self.run.cursor = turned.next;
+            self.run.cursor = page.next;
             if self.run.cursor.is_none() {
                 self.run.phase = self.run.phase.next();
             }
-            db::advance_reconciliation(self.db, &self.run, turned.examined, false).await?;
+            db::advance_reconciliation(self.db, &self.run, page.examined, false).await?;
         }
         Ok(false)
     }
 
     /// Looks at the next page.
-    async fn turn(&self) -> Result<Turned, Error> {
-        let (stripe, window, deadline) = (self.stripe, self.run.window, self.deadline);
+    async fn next_page(&self) -> Result<Examined, Error> {
+        let (stripe, window) = (self.stripe, self.run.window);
+        let deadline = upstream_deadline(self.deadline);
         let after = self.run.cursor.as_deref();
         match self.run.phase {
             ReconciliationPhase::Events => {
@@ -130,12 +131,12 @@ impl Reconciler<'_> {
                 self.facts(page, |dispute: &Dispute| Some((dispute.id.clone(), dispute.fact()))).await
             }
             ReconciliationPhase::Owed => self.owed().await,
-            ReconciliationPhase::Done => Ok(Turned { examined: 0, next: None }),
+            ReconciliationPhase::Done => Ok(Examined { examined: 0, next: None }),
         }
     }
 
     /// Applies the events of a page that took no effect yet.
-    async fn events(&self, page: Page<Event>) -> Result<Turned, Error> {
+    async fn events(&self, page: Page<Event>) -> Result<Examined, Error> {
         let ids: Vec<&str> = page.items.iter().map(|event| event.id.as_str()).collect();
         let missing = db::missing_events(self.db, &ids).await?;
         // Oldest first, as they would have come.
@@ -143,7 +144,7 @@ impl Reconciler<'_> {
             let applied = webhook::apply(self.db, event).await;
             self.record(&event.id, "undelivered_event", applied).await?;
         }
-        Ok(Turned { examined: page.items.len(), next: page.next })
+        Ok(Examined { examined: page.items.len(), next: page.next })
     }
 
     /// Applies what a page says that is not known here.
@@ -151,7 +152,7 @@ impl Reconciler<'_> {
         &self,
         page: Page<T>,
         fact_of: impl Fn(&T) -> Option<(String, Fact)>,
-    ) -> Result<Turned, Error> {
+    ) -> Result<Examined, Error> {
         let (ids, facts): (Vec<String>, Vec<Fact>) = page.items.iter().filter_map(fact_of).unzip();
         for (index, difference) in db::differences(self.db, &facts).await? {
             if let (Some(id), Some(fact)) = (ids.get(index), facts.get(index)) {
@@ -159,7 +160,7 @@ impl Reconciler<'_> {
                 self.record(id, &difference, applied).await?;
             }
         }
-        Ok(Turned { examined: page.items.len(), next: page.next })
+        Ok(Examined { examined: page.items.len(), next: page.next })
     }
 
     /// The next few intents that are still open here although they are older than the window, as they are at Stripe.
@@ -168,7 +169,7 @@ impl Reconciler<'_> {
         let ids = db::open_payment_intents(self.db, before, self.run.cursor.as_deref(), OPEN_INTENTS).await?;
         let mut items = Vec::new();
         for id in &ids {
-            match self.stripe.payment_intent(id, self.deadline).await {
+            match self.stripe.payment_intent(id, upstream_deadline(self.deadline)).await {
                 Ok(intent) => items.push(intent),
                 // Of another account, or of Stripe's test mode.
                 Err(StripeError::Refused { status: 404, .. }) => {}
@@ -180,7 +181,7 @@ impl Reconciler<'_> {
     }
 
     /// Has money moved that should move and for which nothing is under way.
-    async fn owed(&self) -> Result<Turned, Error> {
+    async fn owed(&self) -> Result<Examined, Error> {
         let payments = db::mend_money(self.db, MENDED_AT_ONCE).await?;
         for payment in &payments {
             let finding = Finding {
@@ -190,9 +191,9 @@ impl Reconciler<'_> {
                 reservation_id: Some(payment.reservation_id),
                 is_mended: payment.mending != Mending::Owed,
             };
-            self.say(&finding).await?;
+            self.report(&finding).await?;
         }
-        Ok(Turned { examined: payments.len(), next: None })
+        Ok(Examined { examined: payments.len(), next: None })
     }
 
     /// Notes what was different and what came of it, unless it is about nothing of ours. What cannot be applied must not
@@ -220,18 +221,18 @@ impl Reconciler<'_> {
             // What is the same as before, or older, changed nothing.
             is_mended: !matches!(decision, None | Some(Decision::Stale | Decision::AlreadyConfirmed)),
         };
-        self.say(&finding).await
+        self.report(&finding).await
     }
 
-    async fn say(&self, finding: &Finding) -> Result<(), Error> {
+    async fn report(&self, finding: &Finding) -> Result<(), Error> {
         let Finding { object_id, difference, decision, is_mended, .. } = finding;
         tracing::warn!(object_id, difference, decision, is_mended, "reconcile.difference");
         db::record_finding(self.db, self.run.id, finding).await
     }
 }
 
-/// What looking at a page came to.
-struct Turned {
+/// A page that was looked at, and after what the next one begins.
+struct Examined {
     examined: usize,
     next: Option<String>,
 }

@@ -122,7 +122,10 @@ mod tests {
             let ids: Vec<&str> = page.items.iter().map(|refund| refund.id.as_str()).collect();
             assert_eq!((ids.as_slice(), page.next.as_deref()), (&["re_1", "re_3"][..], Some("re_3")));
         });
-        let told = lines.first().map(|line| (&line["message"], &line["object_id"], &line["error"]));
-        assert_eq!(told, Some((&json!("stripe.unreadable"), &json!("re_2"), &json!("expected i64"))));
+        let told = lines.first().map(|line| (&line["message"], &line["context"]));
+        assert_eq!(
+            told,
+            Some((&json!("stripe.unreadable"), &json!({"object_id": "re_2", "error": "expected i64"})))
+        );
     }
 }

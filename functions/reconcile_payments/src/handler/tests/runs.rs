@@ -90,6 +90,20 @@ async fn with_stripe_away_the_schedule_hears_of_it_and_the_next_run_goes_on() ->
 }
 
 #[tokio::test]
+async fn a_page_that_is_gone_at_stripe_keeps_nobody_waiting_for_ever() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (reservation_id, _) = shop.hold_paid_at_stripe().await?;
+    // It stopped after an event that Stripe does not keep any more.
+    let stopped = "insert into public.reconciliations (from_at, to_at, is_by_hand, cursor)
+        values (clock_timestamp() - interval '1 day', clock_timestamp(), false, 'evt_gone')";
+    shop.database.execute(stopped, &[]).await?;
+    assert!(matches!(run(&shop).await?, Err(Error::StripeRefused(_))));
+    assert_eq!(run(&shop).await??["is_partial"], json!(false));
+    assert_eq!(shop.database.status(reservation_id).await?, "confirmed");
+    Ok(())
+}
+
+#[tokio::test]
 async fn with_the_database_away_the_schedule_hears_of_it() -> Result<()> {
     let away = test_support::database_away();
     let shop = Shop::open_with(TestApp::start_with(&[away]).await?, &Provider::default()).await?;
