@@ -158,7 +158,9 @@ begin
             and (p_fact ->> 'amount_received_minor')::bigint <> v_payment.captured_minor then 'captured_amount'
         when p_fact ->> 'status' = v_payment.status or v_payment.status = 'capturing'
             and p_fact ->> 'status' = 'requires_capture' then null
-        when kitloop.payment_rank(v_payment.status) = 3 then 'terminal_status'
+        -- A page that is a moment older than our news differs without meaning anything.
+        when kitloop.payment_rank(v_payment.status) = 3 and kitloop.payment_rank(p_fact ->> 'status') = 3
+            then 'terminal_status'
         when kitloop.payment_rank(p_fact ->> 'status') >= kitloop.payment_rank(v_payment.status) then 'status'
     end;
 end
