@@ -13,6 +13,7 @@ pub(super) struct Mail<'a> {
     pub(super) reply_to: Option<&'a str>,
     pub(super) starts_at: &'a str,
     pub(super) time_zone: &'a str,
+    pub(super) total: Option<Money>,
     pub(super) paid: Option<Money>,
     /// What goes back by itself.
     pub(super) card_refund: Option<Money>,
@@ -35,6 +36,9 @@ pub(super) struct Dispute<'a> {
     pub(super) amount: Money,
     pub(super) outcome: DisputeOutcome,
     pub(super) reason: Option<String>,
+    /// The bank only asks, and has taken nothing yet.
+    pub(super) is_inquiry: bool,
+    /// Until when evidence is wanted, as long as it is.
     pub(super) evidence_due_by: Option<&'a str>,
 }
 
@@ -62,6 +66,7 @@ impl<'a> Mail<'a> {
             reply_to: n.contact_email.as_deref().filter(|_| is_for_customer),
             starts_at: &n.starts_at,
             time_zone: &n.time_zone,
+            total: some_money(n, n.amount_total_minor),
             paid: some_money(n, n.paid_minor),
             card_refund: some_money(n, n.refund_minor.saturating_sub(n.owed_minor)),
             owed: some_money(n, n.owed_minor),
@@ -70,6 +75,11 @@ impl<'a> Mail<'a> {
             note: n.cancel_note.as_deref().and_then(some_line),
             dispute: n.dispute.as_ref().map(Dispute::of),
         }
+    }
+
+    /// Whether it is about a dispute that is only an inquiry.
+    pub(super) fn is_inquiry(&self) -> bool {
+        self.dispute.as_ref().is_some_and(|dispute| dispute.is_inquiry)
     }
 
     /// The subject. It is one line, whatever names are in it: a line break would begin another header.
@@ -122,16 +132,18 @@ impl<'a> Mail<'a> {
 
 impl<'a> Dispute<'a> {
     fn of(notice: &'a DisputeNotice) -> Self {
+        let status = notice.status.as_str();
         Self {
             amount: notice.amount(),
-            outcome: match notice.status.as_str() {
+            outcome: match status {
                 "won" => DisputeOutcome::Won,
                 "lost" => DisputeOutcome::Lost,
                 "warning_closed" => DisputeOutcome::Inquiry,
                 other => DisputeOutcome::Other(in_words(other)),
             },
             reason: notice.reason.as_deref().map(in_words),
-            evidence_due_by: notice.evidence_due_by.as_deref(),
+            is_inquiry: status.starts_with("warning_"),
+            evidence_due_by: notice.evidence_due_by.as_deref().filter(|_| status.ends_with("needs_response")),
         }
     }
 }

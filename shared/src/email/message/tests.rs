@@ -178,6 +178,45 @@ fn a_dispute_says_how_it_ended() {
 }
 
 #[test]
+fn an_inquiry_takes_nothing_and_forbids_no_refund() {
+    let Rendered { html, text, .. } =
+        message(NotificationKind::DisputeOpened, &dispute("warning_needs_response"));
+    for body in [on_one_line(&text), visible(&html)] {
+        assert!(
+            body.contains("asks about CZK 2,490.00 of the booking below. So far it has taken no money"),
+            "{body}"
+        );
+        assert!(body.contains("by 2027-03-01 23:59"), "{body}");
+        assert!(!body.contains("can be refunded"), "{body}");
+    }
+}
+
+#[test]
+fn evidence_is_asked_for_as_long_as_it_is_wanted() {
+    for (status, is_wanted) in [("needs_response", true), ("under_review", false), ("lost", false)] {
+        let text = message(NotificationKind::DisputeOpened, &dispute(status)).text;
+        assert_eq!(text.contains("send your evidence"), is_wanted, "{status}: {text}");
+    }
+}
+
+#[test]
+fn a_failed_refund_that_went_another_way_asks_for_nothing() {
+    let Rendered { html, text, .. } =
+        message(NotificationKind::RefundFailed, &json!({"refund_minor": 249_000}));
+    for body in [on_one_line(&text), visible(&html)] {
+        assert!(body.contains("Meanwhile it went another way"), "{body}");
+        assert!(!body.contains("Please"), "{body}");
+    }
+}
+
+#[test]
+fn of_a_booking_that_cost_nothing_no_money_is_talked_of() {
+    let free = json!({"amount_total_minor": 0, "paid_minor": 0, "cancel_reason": "customer"});
+    let text = message(NotificationKind::Cancellation, &free).text;
+    assert!(!text.contains("money") && !text.contains("card"), "{text}");
+}
+
+#[test]
 fn a_dispute_of_which_little_is_known_is_told_all_the_same() {
     let bare = json!({"dispute": {"amount_minor": 500, "currency": "EUR", "status": "needs_response",
         "reason": null, "evidence_due_by": null}});
