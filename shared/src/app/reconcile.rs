@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{schedule, upstream_deadline, webhook};
-use crate::db::{self, AppliedEvent, Db, Reconciliation, ReconciliationReport};
+use crate::db::{self, AppliedEvent, Db, MendedPayment, Reconciliation, ReconciliationReport};
 use crate::domain::{Decision, Fact, Finding, Mending, Period, ReconciliationPhase};
 use crate::error::Error;
 use crate::stripe::{Dispute, Event, Page, PaymentIntent, Refund, Stripe, StripeError};
@@ -193,7 +193,13 @@ impl Reconciler<'_> {
             };
             self.report(&finding).await?;
         }
-        Ok(Examined { examined: payments.len(), next: None })
+        // What is under way again is not found again, so a full page of it may hide others; what takes a person comes last.
+        let is_full = payments.len() >= usize::try_from(MENDED_AT_ONCE).unwrap_or(usize::MAX);
+        let is_under_way = |payment: &MendedPayment| {
+            matches!(payment.mending, Mending::RefundResent | Mending::CancelResent)
+        };
+        let next = payments.last().filter(|_| is_full && payments.iter().all(is_under_way));
+        Ok(Examined { examined: payments.len(), next: next.map(|payment| payment.payment_id.to_string()) })
     }
 
     /// Notes what was different and what came of it, unless it is about nothing of ours. What cannot be applied must not

@@ -62,3 +62,31 @@ async fn money_that_should_move_and_does_not_is_sent_on_its_way_again() -> Resul
     assert_eq!(shop.refunded_at_stripe(&intent_id).await?, sample::AMOUNT_MINOR);
     shop.database.assert_consistent().await
 }
+
+#[tokio::test]
+async fn more_money_than_one_statement_mends_is_mended_in_one_run() -> Result<()> {
+    let shop = Shop::open().await?;
+    let reservation_id = shop.hold().await?;
+    let stuck = "with booked as (
+            insert into public.reservations (
+                provider_id, customer_id, status, period, reserved_until, amount_total_minor, currency, cancel_reason
+            )
+            select r.provider_id, r.customer_id, 'cancelled', r.period, r.reserved_until, 100, r.currency, 'customer'
+            from public.reservations r, generate_series(1, 101)
+            where r.id = $1
+            returning *
+        ), paid as (
+            insert into public.payments (
+                reservation_id, payment_intent_id, status, capture_method, amount_minor, currency, captured_minor,
+                credited_minor
+            )
+            select b.id, 'pi_' || b.id, 'succeeded', 'automatic', 100, b.currency, 100, 100 from booked b
+            returning *
+        )
+        insert into public.refunds (payment_id, amount_minor, currency, status, reason)
+        select p.id, 100, p.currency, 'failed', 'cancellation' from paid p";
+    shop.database.execute(stuck, &[&reservation_id]).await?;
+    let done = run(&shop).await??;
+    assert_eq!((&done["mended_count"], &done["is_partial"]), (&json!(101), &json!(false)));
+    Ok(())
+}
