@@ -113,14 +113,11 @@ impl Reconciler<'_> {
                 self.events(stripe.undelivered_events(window, after, deadline).await?).await
             }
             ReconciliationPhase::PaymentIntents => {
-                let page = stripe.payment_intents_within(window, after, deadline).await?;
-                self.facts(page, |intent: &PaymentIntent| Some((intent.id.clone(), intent.fact()?))).await
+                self.facts(stripe.payment_intents_within(window, after, deadline).await?, fact_of_intent)
+                    .await
             }
             ReconciliationPhase::OpenPayments => {
-                self.facts(self.open_payments().await?, |intent: &PaymentIntent| {
-                    Some((intent.id.clone(), intent.fact()?))
-                })
-                .await
+                self.facts(self.open_payments().await?, fact_of_intent).await
             }
             ReconciliationPhase::Refunds => {
                 let page = stripe.refunds_within(window, after, deadline).await?;
@@ -202,8 +199,8 @@ impl Reconciler<'_> {
         Ok(Examined { examined: payments.len(), next: next.map(|payment| payment.payment_id.to_string()) })
     }
 
-    /// Notes what was different and what came of it, unless it is about nothing of ours. What cannot be applied must not
-    /// keep the rest from it: only a database that is away ends the run.
+    /// Notes what was different and what came of it, unless it is about nothing of ours or arrived meanwhile. What cannot
+    /// be applied must not keep the rest from it: only a database that is away ends the run.
     async fn record(
         &self,
         object_id: &str,
@@ -211,7 +208,9 @@ impl Reconciler<'_> {
         applied: Result<AppliedEvent, Error>,
     ) -> Result<(), Error> {
         let (decision, reservation_id) = match applied {
-            Ok(AppliedEvent { decision: Decision::Ignored | Decision::Unmatched, .. }) => return Ok(()),
+            Ok(AppliedEvent {
+                decision: Decision::Ignored | Decision::Unmatched | Decision::Replay, ..
+            }) => return Ok(()),
             Ok(applied) => (Some(applied.decision), applied.reservation_id),
             Err(error @ Error::DatabaseUnavailable(_)) => return Err(error),
             Err(error) => {
@@ -235,6 +234,11 @@ impl Reconciler<'_> {
         tracing::warn!(object_id, difference, decision, is_mended, "reconcile.difference");
         db::record_finding(self.db, self.run.id, finding).await
     }
+}
+
+/// `None` for an intent in a state that we do not know.
+fn fact_of_intent(intent: &PaymentIntent) -> Option<(String, Fact)> {
+    Some((intent.id.clone(), intent.fact()?))
 }
 
 /// A page that was looked at, and after what the next one begins.
