@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kitloop::domain::{Currency, Money};
 use serde_json::Value;
 
 /// Prints the chapters in order.
@@ -29,17 +30,12 @@ impl Story {
     }
 }
 
-/// An amount as people write it: `1 234.50 CZK`.
-pub(super) fn money(minor: i64, currency: &str) -> String {
-    let whole = (minor / 100).to_string();
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    format!("{grouped}.{:02} {currency}", minor % 100)
+/// An amount as people write it: `CZK 1,234.50`.
+pub(super) fn money(amount_minor: i64, currency: &str) -> String {
+    Currency::parse(currency).map_or_else(
+        || format!("{amount_minor} {currency}"),
+        |currency| Money { amount_minor, currency }.to_string(),
+    )
 }
 
 /// What an answer comes to, in a word: the error code, the decision, the state, or what it brings.
@@ -59,12 +55,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn money_is_grouped_by_thousands() {
-        assert_eq!(money(123_456_789, "CZK"), "1 234 567.89 CZK");
-        assert_eq!(money(5, "CZK"), "0.05 CZK");
-    }
 
     #[test]
     fn an_error_says_more_than_a_status() {
