@@ -79,14 +79,14 @@ begin
 end
 $$;
 
--- The operation: notes how far a reconciliation has come. p_is_left: the invocation is at its end, another may go on.
+-- The operation: notes how far a reconciliation has come. p_is_released: the invocation is at its end, another may go on.
 create function kitloop.advance_reconciliation(
-    p_id uuid, p_phase text, p_cursor text, p_examined bigint, p_is_left boolean
+    p_id uuid, p_phase text, p_cursor text, p_examined bigint, p_is_released boolean
 ) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
     update public.reconciliations r
     set phase = p_phase, cursor = p_cursor, examined = r.examined + p_examined,
-        lease_until = case when p_is_left or p_phase = 'done' then null else r.lease_until end,
+        lease_until = case when p_is_released or p_phase = 'done' then null else r.lease_until end,
         finished_at = case when p_phase = 'done' then clock_timestamp() end
     where r.id = p_id
 $$;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is kept of an invocation for the SQL call that records what Stripe said.
+/// What is kept of an invocation for the SQL call that records what others said.
 const TIME_TO_RECORD: Duration = Duration::from_secs(4);
 
 /// When the calls of an invocation to others (Stripe, Resend) have to be over.

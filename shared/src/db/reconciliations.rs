@@ -61,7 +61,8 @@ pub async fn start_reconciliation(
     }
 }
 
-/// Notes where a reconciliation stands, and how many objects more were looked at; `is_left` when this invocation ends.
+/// Notes where a reconciliation stands, and how many objects more were looked at; `is_released` when this invocation
+/// ends and another may go on.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
@@ -69,7 +70,7 @@ pub async fn advance_reconciliation(
     db: &Db,
     run: &Reconciliation,
     examined: usize,
-    is_left: bool,
+    is_released: bool,
 ) -> Result<(), Error> {
     db.rows(
         "select kitloop.advance_reconciliation($1, $2, $3, $4, $5)",
@@ -78,7 +79,7 @@ pub async fn advance_reconciliation(
             (&run.phase.as_str(), Type::TEXT),
             (&run.cursor, Type::TEXT),
             (&i64::try_from(examined).unwrap_or(i64::MAX), Type::INT8),
-            (&is_left, Type::BOOL),
+            (&is_released, Type::BOOL),
         ],
     )
     .await

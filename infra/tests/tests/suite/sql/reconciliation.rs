@@ -80,13 +80,13 @@ async fn a_window_by_hand_leaves_no_gap_in_those_that_follow_one_another() -> Re
 async fn one_that_was_not_finished_goes_on_where_it_stood() -> Result<()> {
     let shop = Shop::open().await?;
     let mut run = start(&shop, None).await?;
-    for (phase, cursor, is_left) in [
+    for (phase, cursor, is_released) in [
         (ReconciliationPhase::PaymentIntents, Some("pi_100"), false),
         (ReconciliationPhase::Refunds, None, true),
     ] {
         run.phase = phase;
         run.cursor = cursor.map(str::to_owned);
-        db::advance_reconciliation(&shop.db, &run, 100, is_left).await?;
+        db::advance_reconciliation(&shop.db, &run, 100, is_released).await?;
     }
     age(&shop.database, 3).await?;
     let resumed = start(&shop, None).await?;
