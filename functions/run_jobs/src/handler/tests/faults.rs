@@ -107,6 +107,37 @@ async fn work_that_was_done_behind_a_stored_failure_is_found() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_refund_that_was_made_is_not_given_up_over_another_one() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (reservation_id, intent_id) = shop.paid().await?;
+    shop.refund(reservation_id, 100_000).await?;
+    let unheard = StatusFault {
+        status: 503,
+        stored: Some(false),
+        should_retry: Some(false),
+        with_work: true,
+        ..StatusFault::default()
+    };
+    shop.stripe.admin().fail_next("POST", "/v1/refunds", 1, FaultKind::Status(unheard)).await?;
+    shop.work_off().await?;
+    // Newer than ours, so that Stripe lists it first.
+    shop.stripe_post("refunds", &[("payment_intent", &intent_id), ("amount", "50000")]).await?;
+    let last_attempt = "update public.jobs set attempts = max_attempts - 1 where kind = 'refund_payment'";
+    shop.database.execute(last_attempt, &[]).await?;
+    shop.make_jobs_due().await?;
+    shop.stripe.admin().fail_next("POST", "/v1/refunds", 1, FaultKind::status(500)).await?;
+    shop.work_off().await?;
+
+    let job = "select status from public.jobs where kind = 'refund_payment'";
+    assert_eq!(shop.database.value::<String>(job, &[]).await?, "succeeded");
+    let told = "select count(*) from public.notification_logs where kind = 'refund_failed'";
+    assert_eq!(shop.database.value::<i64>(told, &[]).await?, 0);
+    assert_eq!(shop.refunded_at_stripe(&intent_id).await?, 150_000);
+    assert_keys_are_never_reused(&shop).await?;
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
 async fn what_stripe_refuses_is_asked_again_with_another_key_and_then_left_to_a_person() -> Result<()> {
     let shop = Shop::open().await?;
     due_refund(&shop).await?;
