@@ -1,7 +1,7 @@
 //! Proof that the property can fail: somebody makes a mistake in an SQL function, and some sequence shows it. That none
 //! does without the mistake, the property itself says.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 
 use super::search::Search;
 use crate::proof::Mistake;
@@ -11,7 +11,9 @@ const SEQUENCES: u64 = 400;
 
 fn shows(mistake: Mistake) -> Result<()> {
     let search = Search { sequences: SEQUENCES, seed: 1, shrinking: 0, mistake: Some(mistake) };
-    ensure!(search.run()?.is_some(), "no sequence of {SEQUENCES} shows the mistake");
+    let shown = search.run()?.with_context(|| format!("no sequence of {SEQUENCES} shows the mistake"))?;
+    // How it showed, for whoever asks with `--no-capture`.
+    eprintln!("{shown}");
     Ok(())
 }
 

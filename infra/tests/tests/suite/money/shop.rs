@@ -15,12 +15,16 @@ use kitloop::stripe::Stripe;
 use serde_json::Value;
 use stripe_stand_in::StandIn;
 use test_support::{Gear, Provider, TestDatabase, booking, in_days, reserve};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::interruption::Work;
 use super::steps::{Life, Pick, Rules, Starts, Step};
 use super::{acts, rest, verdict};
 use crate::proof::Mistake;
+
+/// A sequence that takes longer hangs.
+const TIME_TO_LIVE: Duration = Duration::from_secs(60);
 
 /// Where one sequence after another takes place.
 pub(super) struct Market {
@@ -80,8 +84,11 @@ impl Market {
         let tables = "select string_agg(format('delete from %s;', oid::regclass), '') from pg_class
             where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_sqlx_migrations'";
         let deletes: String = database.value(tables, &[]).await?;
+        let db = database.db()?;
+        // Whoever is frozen while it connects keeps everybody else from it.
+        db.connect_in_init().await;
         Ok(Self {
-            db: database.db()?,
+            db,
             clear: format!(
                 "set synchronous_commit = off; set session_replication_role = replica; {deletes}
                 set session_replication_role = origin"
@@ -107,7 +114,8 @@ impl Market {
             rest::come_to_rest(&mut shop).await?;
             verdict::judge(&shop).await
         };
-        judged.await.with_context(|| format!("{:#?}", shop.story.borrow()))
+        let judged = timeout(TIME_TO_LIVE, judged).await.context("it never ends").flatten();
+        judged.with_context(|| format!("{:#?}", shop.story.borrow()))
     }
 
     async fn open_shop(&self, rules: Rules) -> Result<Shop<'_>> {
