@@ -35,8 +35,8 @@ create table public.notification_logs (
     reservation_id uuid not null references public.reservations,
     kind text not null check (
         kind in (
-            'confirmation', 'cancellation', 'declined', 'conflict_apology', 'conflict_notice', 'dispute_opened',
-            'dispute_closed', 'refund_failed'
+            'confirmation', 'cancellation', 'declined', 'conflict_apology', 'conflict_notice', 'inquiry_opened',
+            'dispute_opened', 'dispute_closed', 'refund_failed'
         )
     ),
     status text not null default 'queued' check (status in ('queued', 'sent', 'failed', 'off', 'no_address')),

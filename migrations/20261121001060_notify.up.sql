@@ -4,7 +4,8 @@
 create function kitloop.notification_address(p_reservation_id uuid, p_kind text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select case
-        when p_kind in ('conflict_notice', 'dispute_opened', 'dispute_closed', 'refund_failed') then p.contact_email
+        when p_kind in ('conflict_notice', 'inquiry_opened', 'dispute_opened', 'dispute_closed', 'refund_failed')
+            then p.contact_email
         else c.email
     end
     from public.reservations r

@@ -201,7 +201,9 @@ begin
     end if;
     decision := 'disputed';
     perform kitloop.book_disputes(v_payment);
-    perform kitloop.notify(reservation_id, 'dispute_opened');
+    perform kitloop.notify(
+        reservation_id, case when p_fact ->> 'status' like 'warning%' then 'inquiry_opened' else 'dispute_opened' end
+    );
     if not kitloop.is_in_dispute(v_payment.id) then
         update public.jobs j set run_after = clock_timestamp()
         where j.payment_id = v_payment.id and j.kind = 'refund_payment' and j.status = 'queued';

@@ -110,7 +110,8 @@ begin
         select * into v_job from public.jobs j
         where (j.status = 'queued' and j.run_after <= clock_timestamp())
             or (j.status = 'running' and j.lease_until <= clock_timestamp())
-        order by j.run_after
+        -- Money first: a mail server that hangs must not keep refunds waiting.
+        order by j.kind = 'send_email', j.run_after
         limit 1
         for update skip locked;
         if not found then

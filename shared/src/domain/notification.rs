@@ -19,6 +19,8 @@ text_enum! {
         ConflictApology = "conflict_apology",
         /// To the provider: the same.
         ConflictNotice = "conflict_notice",
+        /// To the provider: a bank asks about a payment, which may become a dispute.
+        InquiryOpened = "inquiry_opened",
         /// To the provider: a cardholder disputes a payment.
         DisputeOpened = "dispute_opened",
         /// To the provider: how that ended.
@@ -34,7 +36,11 @@ impl NotificationKind {
     pub const fn is_for_customer(self) -> bool {
         match self {
             Self::Confirmation | Self::Cancellation | Self::Declined | Self::ConflictApology => true,
-            Self::ConflictNotice | Self::DisputeOpened | Self::DisputeClosed | Self::RefundFailed => false,
+            Self::ConflictNotice
+            | Self::InquiryOpened
+            | Self::DisputeOpened
+            | Self::DisputeClosed
+            | Self::RefundFailed => false,
         }
     }
 }

@@ -95,6 +95,9 @@ impl<'a> Mail<'a> {
             NotificationKind::ConflictNotice => {
                 format!("A payment came too late for the booking of {starts_at}")
             }
+            NotificationKind::InquiryOpened => {
+                format!("A bank asks about the payment for the booking of {starts_at}")
+            }
             NotificationKind::DisputeOpened => {
                 format!("A payment for the booking of {starts_at} is disputed")
             }

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 use super::Message;
 use crate::domain::{CancelReason, Notification, NotificationKind};
 
-const KINDS: [NotificationKind; 8] = [
+const KINDS: [NotificationKind; 9] = [
     NotificationKind::Confirmation,
     NotificationKind::Cancellation,
     NotificationKind::Declined,
     NotificationKind::ConflictApology,
     NotificationKind::ConflictNotice,
+    NotificationKind::InquiryOpened,
     NotificationKind::DisputeOpened,
     NotificationKind::DisputeClosed,
     NotificationKind::RefundFailed,
@@ -65,6 +66,7 @@ fn usual(kind: NotificationKind) -> Value {
         NotificationKind::ConflictApology | NotificationKind::ConflictNotice => {
             json!({"cancel_reason": "conflict", "refund_minor": 249_000})
         }
+        NotificationKind::InquiryOpened => dispute("warning_needs_response"),
         NotificationKind::DisputeOpened => dispute("needs_response"),
         NotificationKind::DisputeClosed => dispute("won"),
         NotificationKind::RefundFailed => json!({"refund_minor": 249_000, "owed_minor": 249_000}),
@@ -180,7 +182,7 @@ fn a_dispute_says_how_it_ended() {
 #[test]
 fn an_inquiry_takes_nothing_and_forbids_no_refund() {
     let Rendered { html, text, .. } =
-        message(NotificationKind::DisputeOpened, &dispute("warning_needs_response"));
+        message(NotificationKind::InquiryOpened, &dispute("warning_needs_response"));
     for body in [on_one_line(&text), visible(&html)] {
         assert!(
             body.contains("asks about CZK 2,490.00 of the booking below. So far it has taken no money"),

@@ -205,6 +205,18 @@ async fn a_dispute_is_told_to_the_shop_when_it_opens_and_when_it_ends() -> Resul
 }
 
 #[tokio::test]
+async fn the_shop_is_told_of_an_inquiry_and_again_when_it_becomes_a_dispute() -> Result<()> {
+    let (shop, hold) = open().await?;
+    shop.hear_of(&hold, "pi_1", PaymentStatus::Succeeded).await?;
+    mail(&shop).await?;
+    shop.hear(&disputed("du_1", "pi_1", 30_000, "warning_needs_response", 0)).await?;
+    only_mail(&shop, NotificationKind::InquiryOpened, PROVIDER).await?;
+    shop.hear(&disputed("du_1", "pi_1", 30_000, "needs_response", 1)).await?;
+    only_mail(&shop, NotificationKind::DisputeOpened, PROVIDER).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_shop_is_told_of_money_that_did_not_arrive() -> Result<()> {
     let (shop, hold) = open().await?;
     shop.hear_of(&hold, "pi_1", PaymentStatus::Succeeded).await?;
