@@ -24,6 +24,10 @@ pub struct Emulators {
 pub struct Checkers {
     /// `sam validate`.
     pub sam: PathBuf,
+    /// For CloudFormation templates: whether they are right.
+    pub cfn_lint: PathBuf,
+    /// For CloudFormation templates: whether they are safe.
+    pub checkov: PathBuf,
     /// For migrations.
     pub squawk: PathBuf,
     /// For TOML files.
@@ -65,9 +69,13 @@ pub async fn emulators() -> Result<Emulators> {
 /// Installs the checkers if they are not there yet.
 pub async fn checkers() -> Result<Checkers> {
     let programs = environment("checkers", include_str!("checkers.txt")).await?;
+    // Alone, because its boto3 and that of SAM exclude each other.
+    let checkov = environment("checkov", include_str!("checkov.txt")).await?;
     let program = |name| programs.join(name);
     Ok(Checkers {
         sam: program("sam"),
+        cfn_lint: program("cfn-lint"),
+        checkov: checkov.join("checkov"),
         squawk: program("squawk"),
         taplo: program("taplo"),
         typos: program("typos"),

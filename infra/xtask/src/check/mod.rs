@@ -5,6 +5,7 @@ mod migration_rules;
 mod programs;
 mod queries;
 mod sources;
+mod template_rules;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,12 +29,15 @@ pub(crate) async fn run() -> Result<ExitCode> {
     report.add("imports", async { imports::check() }).await;
     report.add("queries", async { queries::check() }).await;
     report.add("migrations", async { migration_rules::check() }).await;
+    report.add("template", async { template_rules::check() }).await;
     report.add("squawk", programs.squawk()).await;
     report.add("taplo", programs.taplo()).await;
     report.add("typos", programs.typos()).await;
     report.add("machete", programs.machete()).await;
     report.add("deny", programs.deny()).await;
     report.add("sam validate", programs.sam()).await;
+    report.add("cfn-lint", programs.cfn_lint()).await;
+    report.add("checkov", programs.checkov()).await;
     report.add("clippy", programs::clippy()).await;
     Ok(report.conclude())
 }

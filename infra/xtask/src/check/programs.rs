@@ -8,6 +8,9 @@ use tokio::process::Command;
 
 use super::{Findings, sources};
 
+/// Whose rules a template is read by; nothing there is called.
+const REGION: &str = "eu-central-1";
+
 /// The programs that had to be installed first.
 pub(super) struct Programs {
     pub(super) deny: PathBuf,
@@ -44,9 +47,20 @@ impl Programs {
     pub(super) async fn sam(&self) -> Findings {
         let mut sam =
             command(&self.checkers.sam, &["validate", "--lint", "--template-file", "template.yaml"]);
-        // The region only picks the rules; nothing is called.
-        sam.env("AWS_DEFAULT_REGION", "eu-central-1").env("SAM_CLI_TELEMETRY", "0");
+        sam.env("AWS_DEFAULT_REGION", REGION).env("SAM_CLI_TELEMETRY", "0");
         run(sam).await
+    }
+
+    pub(super) async fn cfn_lint(&self) -> Findings {
+        run(command(&self.checkers.cfn_lint, &["--regions", REGION, "--", "template.yaml"])).await
+    }
+
+    /// What it finds and we mean to keep so is skipped in the template itself, each time with the reason.
+    pub(super) async fn checkov(&self) -> Findings {
+        let quiet = ["--framework", "cloudformation", "--compact", "--quiet", "--skip-download"];
+        let mut checkov = command(&self.checkers.checkov, &quiet);
+        checkov.args(["--file", "template.yaml"]);
+        run(checkov).await
     }
 }
 
