@@ -55,12 +55,18 @@ impl Programs {
         run(command(&self.checkers.cfn_lint, &["--regions", REGION, "--", "template.yaml"])).await
     }
 
-    /// What it finds and we mean to keep so is skipped in the template itself, each time with the reason.
+    /// What it finds and we mean to keep so is skipped in the template itself, each time with the reason. A template
+    /// that it cannot read is nothing to complain of to it, so it has to say that it looked.
     pub(super) async fn checkov(&self) -> Findings {
         let quiet = ["--framework", "cloudformation", "--compact", "--quiet", "--skip-download"];
         let mut checkov = command(&self.checkers.checkov, &quiet);
         checkov.args(["--file", "template.yaml"]);
-        run(checkov).await
+        let printed = output(checkov).await?;
+        if printed.contains("Passed checks: ") {
+            Ok(())
+        } else {
+            Err(format!("has checked nothing: {printed}"))
+        }
     }
 }
 
@@ -79,11 +85,13 @@ fn command(program: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(mut command: Command) -> Findings {
+async fn run(command: Command) -> Findings {
+    output(command).await.map(drop)
+}
+
+/// What a program printed, as the finding if it failed.
+async fn output(mut command: Command) -> Result<String, String> {
     let output = command.output().await.map_err(|error| format!("cannot be run: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
     let streams = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    Err(streams.concat())
+    if output.status.success() { Ok(streams.concat()) } else { Err(streams.concat()) }
 }
