@@ -36,14 +36,22 @@ pub struct Needs {
     pub stripe_webhook: bool,
     /// The schedule may also be run over HTTP by whoever knows `CRON_SECRET`.
     pub cron: bool,
+    /// Operators call, who know `ADMIN_TOKEN`.
+    pub admin: bool,
     /// E-mail is sent, where it is set up.
     pub email: bool,
 }
 
 impl Needs {
     /// Only the database.
-    pub const DATABASE: Self =
-        Self { tokens: false, stripe_api: false, stripe_webhook: false, cron: false, email: false };
+    pub const DATABASE: Self = Self {
+        tokens: false,
+        stripe_api: false,
+        stripe_webhook: false,
+        cron: false,
+        admin: false,
+        email: false,
+    };
     /// A caller with a token.
     pub const CALLER: Self = Self { tokens: true, ..Self::DATABASE };
     /// A caller with a token, and Stripe.
@@ -56,9 +64,11 @@ impl Needs {
     pub const SCHEDULE_AND_STRIPE: Self = Self { stripe_api: true, ..Self::SCHEDULE };
     /// A worker that calls Stripe, sends e-mail and that nobody calls over HTTP.
     pub const WORKER: Self = Self { stripe_api: true, email: true, ..Self::DATABASE };
+    /// What operators call. It starts without `ADMIN_TOKEN`, too, and is closed then.
+    pub const OPERATIONS: Self = Self::DATABASE;
     /// What the whole product needs.
     pub const ALL: Self =
-        Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true, email: true };
+        Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true, admin: true, email: true };
 }
 
 /// All settings of a function.
@@ -82,6 +92,8 @@ pub struct Config {
     pub webhook_secrets: Vec<SecretString>,
     /// `CRON_SECRET`: the live secrets of scheduled endpoints. None: closed over HTTP.
     pub cron_secrets: Vec<SecretString>,
+    /// `ADMIN_TOKEN`: the live tokens of operators. None: closed.
+    pub admin_tokens: Vec<SecretString>,
     /// Rate limits and claims.
     pub guard: GuardConfig,
     /// The browser origins that may call.
@@ -127,7 +139,7 @@ pub struct StripeConfig {
 const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// In bytes; what is shorter can be guessed over the network.
-const SHORTEST_CRON_SECRET: usize = 16;
+const SHORTEST_SHARED_SECRET: usize = 16;
 /// In bytes; RFC 7518 §3.2: a key as long as the hash. What is shorter can be guessed from a single token.
 const SHORTEST_HS256_SECRET: usize = 32;
 
@@ -171,7 +183,8 @@ impl Config {
             stripe: stripe(&mut reader, needs.stripe_api),
             email: needs.email.then(|| email::email(&mut reader)).flatten(),
             webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook, 1),
-            cron_secrets: reader.rotating("CRON_SECRET", needs.cron, SHORTEST_CRON_SECRET),
+            cron_secrets: reader.rotating("CRON_SECRET", needs.cron, SHORTEST_SHARED_SECRET),
+            admin_tokens: reader.rotating("ADMIN_TOKEN", needs.admin, SHORTEST_SHARED_SECRET),
             guard: aws::guard(&mut reader),
             origins: origins::origins(&mut reader),
         };

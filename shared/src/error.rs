@@ -154,6 +154,8 @@ codes! {
     GearNotFound = "gear_not_found",
     /// No such reservation for this caller.
     ReservationNotFound = "reservation_not_found",
+    /// No such event of Stripe's in the log.
+    EventNotFound = "event_not_found",
     /// The function does not know the method.
     MethodNotAllowed = "method_not_allowed",
     /// The stock does not suffice over the whole period.
@@ -216,6 +218,7 @@ impl Code {
             Self::ProviderNotFound => "There is no such provider.",
             Self::GearNotFound => "The provider has no such gear, or does not rent it out any more.",
             Self::ReservationNotFound => "There is no such reservation.",
+            Self::EventNotFound => "There is no such event.",
             Self::Forbidden => "Only staff of the provider may do this.",
             Self::LeadTimeTooShort => "The period starts too soon, or in the past.",
             Self::BeyondHorizon => "The period starts later than the provider takes reservations for.",

@@ -93,9 +93,21 @@ impl Functions {
     fn find<'a>(&'a self, path: &'a str) -> Option<(&'a Function, &'a str)> {
         let (name, rest) = match path.strip_prefix(FUNCTION_URLS) {
             Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
-            None => (self.routes.get(path)?.as_str(), path.trim_start_matches('/')),
+            None => (self.route(path)?, path.trim_start_matches('/')),
         };
         Some((self.by_name.get(name)?, rest))
+    }
+
+    /// The name of the function whose route this path is: the path itself, or `/ops/{proxy+}` for what is below `/ops`.
+    fn route(&self, path: &str) -> Option<&str> {
+        let is_below = |route: &str| {
+            let parent = route.strip_suffix("{proxy+}");
+            parent.is_some_and(|parent| path.strip_prefix(parent).is_some_and(|rest| !rest.is_empty()))
+        };
+        let exact = self.routes.get(path);
+        exact
+            .or_else(|| self.routes.iter().find(|(route, _)| is_below(route)).map(|(_, name)| name))
+            .map(String::as_str)
     }
 }
 
@@ -161,7 +173,8 @@ mod tests {
             (StatusCode::IM_A_TEAPOT, [("x-correlation-id", "c1")], format!("{method} {uri} {key} {body}"))
         };
         tokio::spawn(axum::serve(listener, Router::new().fallback(echo)).into_future());
-        let routes = HashMap::from([("/echo".to_owned(), "echo".to_owned())]);
+        let routes =
+            ["/echo", "/all/{proxy+}"].map(|path| (path.to_owned(), "echo".to_owned())).into_iter().collect();
         Front::serve(routes, BTreeMap::from([("echo".to_owned(), url)]), None).await.unwrap()
     }
 
@@ -187,9 +200,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_function_may_answer_all_paths_below_one() {
+        let front = front_of_an_echo().await;
+        let client = http_client().unwrap();
+        for path in ["all/one", "all/one/two"] {
+            let answer = client.get(format!("{}/{path}", front.url)).send().await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), format!("GET /lambda-url/echo/{path} none "));
+        }
+    }
+
+    #[tokio::test]
     async fn a_path_that_no_route_has_is_not_found() {
         let front = front_of_an_echo().await;
-        for path in ["/echo/more", "/lambda-url/other/", "/"] {
+        for path in ["/echo/more", "/all", "/all/", "/allx/one", "/lambda-url/other/", "/"] {
             let request = http_client().unwrap().get(format!("{}{path}", front.url));
             assert_eq!(request.send().await.unwrap().status(), 404, "{path}");
         }

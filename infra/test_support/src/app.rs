@@ -13,6 +13,8 @@ use crate::{ISSUER, JWT_SECRET, TestDatabase, WEBHOOK_SECRET};
 
 /// What schedules over HTTP present to test applications.
 pub const CRON_SECRET: &str = "test-cron-secret";
+/// What operators present to them.
+pub const ADMIN_TOKEN: &str = "test-admin-token";
 
 /// What a handler test needs.
 pub struct TestApp {
@@ -41,6 +43,7 @@ pub fn settings(database: &TestDatabase, stripe: &StandIn) -> Result<BTreeMap<&'
         ("STRIPE_API_BASE", stripe.base_url().to_owned()),
         ("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},previous_{WEBHOOK_SECRET}")),
         ("CRON_SECRET", format!("{CRON_SECRET},previous-{CRON_SECRET}")),
+        ("ADMIN_TOKEN", format!("{ADMIN_TOKEN},previous-{ADMIN_TOKEN}")),
         ("AUTH_ORIGIN_ALLOWLIST", "https://shop.example,http://localhost:5173".to_owned()),
         ("RUN_JOBS_BEAT_MS", "100".to_owned()),
         ("FUNCTION_TIMEOUT_SECONDS", "15".to_owned()),

@@ -17,7 +17,7 @@ mod stripe_events;
 mod tokens;
 mod wait;
 
-pub use app::{CRON_SECRET, TestApp, database_away, email_settings, settings};
+pub use app::{ADMIN_TOKEN, CRON_SECRET, TestApp, database_away, email_settings, settings};
 pub use database::TestDatabase;
 pub use fixtures::{Gear, Provider, actor, booking, in_days, reserve};
 pub use http_events::{HttpCall, Reply, sample_event};

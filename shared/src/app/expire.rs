@@ -10,7 +10,7 @@ use crate::db::{self, Db};
 use crate::error::Error;
 
 /// The name of the run in `cron_runs`.
-const RUN_NAME: &str = "cleanup_reservation_holds";
+pub(super) const RUN_NAME: &str = "cleanup_reservation_holds";
 /// Few enough to stay far below the statement timeout.
 const BATCH: i32 = 200;
 

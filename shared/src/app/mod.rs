@@ -9,6 +9,7 @@ mod emails;
 pub mod expire;
 mod intents;
 pub mod jobs;
+pub mod ops;
 pub mod pay;
 pub mod ready;
 pub mod reconcile;

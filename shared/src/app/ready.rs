@@ -12,9 +12,9 @@ use crate::stripe::Stripe;
 /// The newest migration that this build knows of.
 const SCHEMA_VERSION: &str = env!("KITLOOP_SCHEMA_VERSION");
 /// The worker beats every 10 s; past this it is taken for dead.
-const WORKER_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+pub(super) const WORKER_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// The sweep runs every five minutes; past this its schedule is stale.
-const SWEEP_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+pub(super) const SWEEP_SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 /// How long Stripe may take to answer a probe.
 const STRIPE_CHECK_TIME: Duration = Duration::from_secs(3);
 

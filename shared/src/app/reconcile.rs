@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::stripe::{Dispute, Event, Page, PaymentIntent, Refund, Stripe, StripeError};
 
 /// The name of the run in `cron_runs`.
-const RUN_NAME: &str = "reconcile_payments";
+pub(super) const RUN_NAME: &str = "reconcile_payments";
 /// What is kept of an invocation for the page that is under way, and the report.
 const TIME_FOR_A_PAGE: Duration = Duration::from_secs(8);
 /// How many open intents are looked up before it is noted how far this came.

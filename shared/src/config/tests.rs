@@ -23,10 +23,11 @@ fn every_missing_setting_is_named_at_once() {
             "JWT_ISSUER",
             "STRIPE_SECRET_KEY",
             "STRIPE_WEBHOOK_SECRET",
-            "CRON_SECRET"
+            "CRON_SECRET",
+            "ADMIN_TOKEN"
         ]
     );
-    assert_eq!(errors.to_string().lines().count(), 6);
+    assert_eq!(errors.to_string().lines().count(), 7);
 }
 
 #[test]
@@ -40,6 +41,7 @@ fn every_malformed_setting_is_named_at_once_without_its_value() {
             ("STRIPE_API_BASE", "hunter2"),
             ("STRIPE_WEBHOOK_SECRET", "a,b,hunter2"),
             ("CRON_SECRET", "hunter2"),
+            ("ADMIN_TOKEN", "hunter2"),
             ("SUPABASE_JWT_SECRET", "hunter2"),
             ("RATE_LIMIT_PER_CALLER", "-1"),
             ("CORS_ALLOW_ORIGINS", "*"),
@@ -47,7 +49,7 @@ fn every_malformed_setting_is_named_at_once_without_its_value() {
         ],
     )
     .unwrap_err();
-    assert_eq!(errors.0.len(), 10, "{errors}");
+    assert_eq!(errors.0.len(), 11, "{errors}");
     assert!(!errors.to_string().contains("hunter2"));
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod events;
 mod jobs;
+mod ops;
 mod payments;
 mod readiness;
 mod reconciliations;
@@ -23,6 +24,10 @@ pub use connection::Db;
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
 pub use jobs::{
     EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,
+};
+pub use ops::{
+    AuditFilter, EventFilter, Violation, check_consistency, ops_audit, ops_counts, ops_dead_letters,
+    ops_metrics, ops_repair, ops_reservation_stats, ops_webhook_events, request_event_replay,
 };
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,

@@ -13,7 +13,7 @@ use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 use crate::http::cors::{self, OriginVerdict};
 use crate::http::response::{self, Problem};
-use crate::http::{Answer, Call, Headers, Origins, cron};
+use crate::http::{Answer, Call, Headers, Origins, shared_secret};
 use crate::telemetry::metrics;
 
 /// What is kept of an invocation for its answer.
@@ -43,6 +43,8 @@ pub enum CallerRule {
     Required,
     /// Whoever knows the schedule's secret.
     CronSecret,
+    /// Operators, who know the admin token.
+    Admin,
     /// Everybody; the use case has its own check, if any.
     None,
 }
@@ -126,7 +128,11 @@ async fn identify(app: &App, endpoint: &Endpoint, call: &mut Call) -> Result<(),
     let authorization = call.header("authorization");
     match endpoint.caller {
         CallerRule::None => Ok(()),
-        CallerRule::CronSecret => cron::verify(&app.config.cron_secrets, authorization),
+        CallerRule::CronSecret => shared_secret::verify_cron(&app.config.cron_secrets, authorization),
+        CallerRule::Admin => {
+            let admin_header = call.header(shared_secret::ADMIN_HEADER);
+            shared_secret::verify_admin(&app.config.admin_tokens, authorization, admin_header)
+        }
         CallerRule::Required => {
             let caller = app.tokens.verify(authorization).await?;
             tracing::Span::current().record("caller", pseudonym(&caller.key()));

@@ -18,6 +18,7 @@ use crate::telemetry::correlation::{self, CorrelationId};
 pub struct Call {
     method: Method,
     path: String,
+    query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Body,
     correlation_id: CorrelationId,
@@ -38,6 +39,9 @@ impl Call {
         let invocation_id =
             request.lambda_context_ref().map_or_else(String::new, |context| context.request_id.clone());
         let path = request.raw_http_path().to_owned();
+        let query = request.query_string_parameters_ref().map_or_else(Vec::new, |parameters| {
+            parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        });
         let (parts, body) = request.into_parts();
         let correlation = parts.headers.get(correlation::HEADER).and_then(|value| value.to_str().ok());
         Self {
@@ -45,6 +49,7 @@ impl Call {
             method: parts.method,
             invocation_id,
             path,
+            query,
             headers: parts.headers,
             body,
             source_address,
@@ -63,6 +68,12 @@ impl Call {
     #[must_use]
     pub fn last_path_segment(&self) -> &str {
         self.path.rsplit('/').find(|segment| !segment.is_empty()).unwrap_or_default()
+    }
+
+    /// The parameters of the query.
+    #[must_use]
+    pub fn query(&self) -> Fields {
+        Fields::of_query(&self.query)
     }
 
     /// The id that ties together everything said about this request.
@@ -134,6 +145,18 @@ impl Call {
     }
 }
 
+/// The segments of the request's path that follow `prefix`, whatever stage stands before it; all of them where the
+/// path does not have it, as at a function URL.
+#[must_use]
+pub fn path_below<'a>(request: &'a Request, prefix: &str) -> Vec<&'a str> {
+    let segments: Vec<&str> =
+        request.raw_http_path().split('/').filter(|segment| !segment.is_empty()).collect();
+    match segments.iter().rposition(|segment| *segment == prefix) {
+        Some(position) => segments.into_iter().skip(position + 1).collect(),
+        None => segments,
+    }
+}
+
 /// `application/json` or `application/…+json`, in UTF-8 if it names a character set.
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -152,6 +175,20 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_a_prefix_is_found_behind_any_stage() {
+        for (path, below) in [
+            ("/ops/metrics", vec!["metrics"]),
+            ("/staging/ops/webhook-events/evt_1/replay", vec!["webhook-events", "evt_1", "replay"]),
+            ("/lambda-url/ops/ops/metrics/", vec!["metrics"]),
+            ("/metrics", vec!["metrics"]),
+            ("/ops", vec![]),
+            ("/", vec![]),
+        ] {
+            assert_eq!(path_below(&Request::default().with_raw_http_path(path), "ops"), below, "{path}");
+        }
+    }
 
     #[test]
     fn json_has_several_names() {

@@ -6,19 +6,19 @@ mod answer;
 mod call;
 mod caller;
 pub(crate) mod cors;
-pub(crate) mod cron;
 pub mod deadline;
 mod event;
 mod fields;
 mod idempotency;
 mod json;
 pub(crate) mod response;
+pub(crate) mod shared_secret;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
 
 pub use self::answer::{Answer, Headers};
-pub use self::call::Call;
+pub use self::call::{Call, path_below};
 pub use self::caller::Caller;
 pub use self::cors::Origins;
 pub(crate) use self::event::from_payload;

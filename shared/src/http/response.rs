@@ -24,7 +24,11 @@ const fn status(code: Code) -> u16 {
         Code::Unauthenticated => 401,
         Code::PaymentRequired => 402,
         Code::Forbidden | Code::OriginNotAllowed => 403,
-        Code::NotFound | Code::ProviderNotFound | Code::GearNotFound | Code::ReservationNotFound => 404,
+        Code::NotFound
+        | Code::ProviderNotFound
+        | Code::GearNotFound
+        | Code::ReservationNotFound
+        | Code::EventNotFound => 404,
         Code::MethodNotAllowed => 405,
         Code::InsufficientAvailability
         | Code::TooManyOpenHolds
@@ -182,7 +186,16 @@ mod tests {
         (401, &["unauthenticated"]),
         (402, &["payment_required"]),
         (403, &["forbidden", "origin_not_allowed"]),
-        (404, &["not_found", "provider_not_found", "gear_not_found", "reservation_not_found"]),
+        (
+            404,
+            &[
+                "not_found",
+                "provider_not_found",
+                "gear_not_found",
+                "reservation_not_found",
+                "event_not_found",
+            ],
+        ),
         (405, &["method_not_allowed"]),
         (
             409,

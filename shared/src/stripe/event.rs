@@ -84,6 +84,14 @@ impl Event {
         Self::from_document(serde_json::from_slice(payload.bytes()).map_err(|error| malformed(&error))?)
     }
 
+    /// Reads an event as it was logged: verified when it came, and without the private members since.
+    ///
+    /// # Errors
+    /// If it is no event.
+    pub fn from_log(payload: Value) -> Result<Self, EventError> {
+        Self::from_document(payload)
+    }
+
     /// Reads an event that Stripe sent, or answered when it was asked.
     pub(super) fn from_document(mut document: Value) -> Result<Self, EventError> {
         let envelope = Envelope::deserialize(&document).map_err(|error| malformed(&error))?;

@@ -55,6 +55,17 @@ impl Fields {
         Self::new(event.as_object().cloned().unwrap_or_default(), None)
     }
 
+    /// The parameters of a query. An empty one counts as absent.
+    pub(super) fn of_query(parameters: &[(String, String)]) -> Self {
+        let mut fields = Self::new(Map::new(), None);
+        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+            if fields.members.insert(name.clone(), Value::from(value.as_str())).is_some() {
+                fields.reject(name, "is given more than once");
+            }
+        }
+        fields
+    }
+
     /// Whether the member is there and not null.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -84,8 +95,13 @@ impl Fields {
 
     /// A UUID.
     pub fn uuid(&mut self, name: &str) -> Option<Uuid> {
-        let value = self.read(name, read::uuid);
+        let value = self.optional_uuid(name);
         self.required(name, value)
+    }
+
+    /// A UUID, if given.
+    pub fn optional_uuid(&mut self, name: &str) -> Option<Uuid> {
+        self.read(name, read::uuid)
     }
 
     /// An instant: RFC 3339 with an offset.
@@ -127,6 +143,15 @@ impl Fields {
         range: RangeInclusive<T>,
     ) -> Option<T> {
         self.read(name, |value| read::integer(value, &range))
+    }
+
+    /// A whole number in `range` that is written as a text, as all of a query is, if given.
+    pub fn optional_integer_text<T: TryFrom<i64> + Into<i64> + Copy>(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
+        self.read(name, |value| read::integer_text(value, &range))
     }
 
     /// One of `choices`, if given.

@@ -82,6 +82,14 @@ pub(super) fn integer<T: TryFrom<i64> + Into<i64> + Copy>(
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
+pub(super) fn integer_text<T: TryFrom<i64> + Into<i64> + Copy>(
+    value: &Value,
+    range: &RangeInclusive<T>,
+) -> Result<T, Invalid> {
+    let number: Option<i64> = value.as_str().and_then(|text| text.parse().ok());
+    integer(&Value::from(number), range)
+}
+
 pub(super) fn boolean(value: &Value) -> Result<bool, Invalid> {
     value.as_bool().ok_or_else(|| "must be true or false".to_owned())
 }

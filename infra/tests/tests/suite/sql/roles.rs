@@ -11,7 +11,7 @@ use super::money::disputed;
 use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 28] = [
+const OPERATIONS: [&str; 36] = [
     "advance_reconciliation",
     "apply_stripe_event",
     "beat",
@@ -28,11 +28,19 @@ const OPERATIONS: [&str; 28] = [
     "mend_money",
     "missing_events",
     "open_payment_intents",
+    "ops_audit",
+    "ops_counts",
+    "ops_dead_letters",
+    "ops_metrics",
+    "ops_repair",
+    "ops_reservation_stats",
+    "ops_webhook_events",
     "readiness",
     "reconciliation_report",
     "record_finding",
     "record_payment_intent",
     "refund_reservation",
+    "request_event_replay",
     "reserve_gear",
     "retry_job",
     "settle_fact",

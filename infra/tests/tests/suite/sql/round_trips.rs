@@ -104,3 +104,32 @@ async fn the_worker_and_the_sweep_send_one_statement_per_operation() -> Result<(
     assert!(shop.claim("worker").await?.is_none());
     statements.expect_one("claim_job with nothing to do").await
 }
+
+#[tokio::test]
+async fn what_operators_see_and_do_is_one_statement_each() -> Result<()> {
+    let shop = Shop::open().await?;
+    let db = &shop.db;
+    db::fail_stripe_event(db, "evt_1", "test.event", &json!({}), "error").await?;
+    let mut statements = Statements::count(&shop.database).await?;
+    db::readiness(db).await?;
+    statements.start().await?;
+
+    db::ops_metrics(db, 60, &json!({"sweep": 900})).await?;
+    statements.expect_one("ops_metrics").await?;
+    db::ops_webhook_events(db, &db::EventFilter::default(), None, 1).await?;
+    statements.expect_one("ops_webhook_events").await?;
+    db::ops_dead_letters(db, None, 1).await?;
+    statements.expect_one("ops_dead_letters").await?;
+    db::ops_audit(db, &db::AuditFilter::default(), None, 1).await?;
+    statements.expect_one("ops_audit").await?;
+    db::ops_counts(db, None).await?;
+    statements.expect_one("ops_counts").await?;
+    db::ops_reservation_stats(db, None, 1).await?;
+    statements.expect_one("ops_reservation_stats").await?;
+    db::check_consistency(db).await?;
+    statements.expect_one("check_consistency").await?;
+    db::ops_repair(db, "Ada", 1).await?;
+    statements.expect_one("ops_repair").await?;
+    db::request_event_replay(db, "evt_1", "Ada").await?;
+    statements.expect_one("request_event_replay").await
+}

@@ -1,0 +1,18 @@
+drop function kitloop.ops_repair(text, integer);
+drop function kitloop.request_event_replay(text, text);
+drop function kitloop.ops_reservation_stats(uuid, integer);
+drop function kitloop.ops_counts(uuid);
+drop function kitloop.ops_audit(text, uuid, bigint, integer);
+drop function kitloop.ops_dead_letters(uuid, integer);
+drop function kitloop.ops_webhook_events(text, text, uuid, text, integer);
+drop function kitloop.ops_metrics(integer, jsonb);
+drop function kitloop.ops_cron_metrics(jsonb, timestamptz);
+drop function kitloop.ops_event_metrics(timestamptz);
+drop function kitloop.ops_hold_metrics(timestamptz);
+drop function kitloop.ops_job_metrics(timestamptz);
+drop function kitloop.ops_masked(text);
+drop function kitloop.ops_share(bigint, bigint);
+drop function kitloop.ops_page(jsonb [], integer);
+drop index public.jobs_failed;
+drop index public.reservations_by_time;
+drop index public.stripe_webhook_events_by_time;
