@@ -1,5 +1,6 @@
 //! Everything that starts, installs and seeds the local stack; the command line is a thin layer over it.
 
+pub mod backup;
 mod certificates;
 mod cold_starts;
 mod command;

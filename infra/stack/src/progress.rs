@@ -27,6 +27,26 @@ impl Step {
         step
     }
 
+    /// Says that a step of so many parts begins, each of which is to [`Step::advance`] it.
+    pub fn begin_counted(what: impl Into<String>, parts: usize) -> Self {
+        if !stderr().is_terminal() {
+            return Self::begin_aloud(what);
+        }
+        let step = Self::new(what.into(), ProgressBar::new(u64::try_from(parts).unwrap_or(u64::MAX)));
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {bar:30} {pos}/{len} ({elapsed})")
+        {
+            step.bar.set_style(style);
+        }
+        step.bar.set_message(step.what.clone());
+        step.bar.enable_steady_tick(Duration::from_millis(100));
+        step
+    }
+
+    /// Says that another part of the step is done.
+    pub fn advance(&self) {
+        self.bar.inc(1);
+    }
+
     /// Says that a step begins which shows its progress itself.
     pub fn begin_aloud(what: impl Into<String>) -> Self {
         let step = Self::new(what.into(), ProgressBar::hidden());

@@ -30,6 +30,15 @@ pub(crate) enum Command {
     },
     /// Change the schema of the database in DATABASE_URL
     Migrate(MigrateArguments),
+    /// Write the database in `DATABASE_URL` to a file, and beside it what each table held
+    Backup(BackupArguments),
+    /// Put a backup into the database in `DATABASE_URL`
+    Restore(RestoreArguments),
+    /// Restore a backup into a scratch cluster, compare every table, and check the invariants
+    VerifyBackup {
+        /// The backup, with its manifest beside it
+        file: PathBuf,
+    },
     /// Build the functions for deployment; print how large they are and how long they take to start
     Measure(MeasureArguments),
 }
@@ -66,7 +75,7 @@ pub(crate) struct MigrateArguments {
     pub(crate) action: MigrateAction,
 }
 
-/// The database of a migration.
+/// The database of a migration or a backup.
 #[derive(Args)]
 pub(crate) struct Database {
     /// Direct or session connection as the owner of the schema, not through a transaction pooler
@@ -75,6 +84,26 @@ pub(crate) struct Database {
     /// PEM file of the authority that issued the database's certificate
     #[arg(long, env = "DATABASE_CA_FILE")]
     pub(crate) database_ca_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct BackupArguments {
+    /// The file to write; without it kitloop-TIME.dump in this folder
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArguments {
+    /// The backup, with its manifest beside it
+    pub(crate) file: PathBuf,
+    /// Replace what the schemas kitloop and public hold; without it a database that holds data is refused
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 #[derive(Subcommand)]
@@ -88,9 +117,9 @@ pub(crate) enum MigrateAction {
         #[command(flatten)]
         database: Database,
     },
-    /// List the migrations and which of them the database has
+    /// List the migrations, when the database got them, and whether their files are still the same
     Status(Database),
-    /// Make an empty pair of migration files
+    /// Write a new pair of migration files
     Create {
         /// What it is about, such as `add_waiting_list`
         name: String,

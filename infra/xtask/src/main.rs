@@ -1,5 +1,6 @@
 //! The command line: `cargo xtask …`. Every command cleans up after itself, however it ends.
 
+mod backup;
 mod check;
 mod cli;
 mod demo;
@@ -47,6 +48,9 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Up(options) => up::run(&options).await,
         Command::Env { action } => Ok(env::run(&action).await),
         Command::Migrate(arguments) => migrate::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Backup(arguments) => backup::dump(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Restore(arguments) => backup::restore(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::VerifyBackup { file } => backup::verify(&file).await.map(|()| ExitCode::SUCCESS),
         Command::Measure(arguments) => measure::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).await,
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
-use stack::migrations::{self, MigrationStatus};
+use stack::migrations::{self, MigrationState, MigrationStatus};
 
 use crate::cli::{Database, MigrateAction, MigrateArguments};
 
@@ -35,10 +35,16 @@ async fn connect(database: &Database) -> Result<migrations::Connection> {
 
 fn table(migrations: &[MigrationStatus]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(["version", "migration", "state"]);
-    for MigrationStatus { version, description, applied } in migrations {
-        let state = if *applied { "applied" } else { "pending" };
-        table.add_row([version.to_string(), description.clone(), state.to_owned()]);
+    table.load_style(UTF8_BORDERS_ONLY).set_header(["version", "migration", "applied at (UTC)", "checksum"]);
+    for MigrationStatus { version, description, applied_at, state } in migrations {
+        let applied_at = applied_at.clone().unwrap_or_else(|| "pending".to_owned());
+        let checksum = match state {
+            MigrationState::Pending => "",
+            MigrationState::Applied => "ok",
+            MigrationState::Changed => "the file was changed",
+            MigrationState::Missing => "there is no such file",
+        };
+        table.add_row([version.to_string(), description.clone(), applied_at, checksum.to_owned()]);
     }
     table
 }

@@ -1,118 +1,109 @@
-//! Migrations up and down, in clusters of their own: roles belong to the whole cluster, so undoing there would be felt
-//! by every other test.
+//! Migrations up and down.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use stack::{Login, Postgres, PostgresPrograms, Run, migrations};
-use tokio::process::Command;
+use stack::migrations::{self, MigrationState};
+use test_support::TestDatabase;
 
-/// A cluster without our roles, and the programs to look at it with.
-struct Cluster {
-    postgres: Postgres,
-    programs: PostgresPrograms,
-}
-
-impl Cluster {
-    async fn start() -> Result<Self> {
-        let programs = stack::tools::postgres().await?;
-        let postgres = Postgres::start(&Run::start()?, &programs, None).await?;
-        Ok(Self { postgres, programs })
-    }
-
-    /// Makes a database that is owned by who will migrate it.
-    async fn database(&self, name: &str) -> Result<()> {
-        self.postgres.create_database(name).await
-    }
-
-    /// A connection of the owner, over which migrations run.
-    async fn owner(&self, database: &str) -> Result<migrations::Connection> {
-        let Postgres { endpoint, owner, .. } = &self.postgres;
-        migrations::connect(&endpoint.url(owner, database), Some(&endpoint.authority)).await
-    }
-
-    /// Runs SQL as the superuser and returns what it prints: a line per row.
-    async fn sql(&self, database: &str, sql: &str) -> Result<String> {
-        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
-        self.run("psql", &self.postgres.admin, database, &[&arguments[..], &["--command", sql]].concat())
-            .await
-    }
-
-    /// The schema as SQL, without the list of migrations that were run.
-    async fn dump(&self, database: &str) -> Result<String> {
-        let arguments = ["--schema-only", "--exclude-table=public._sqlx_migrations"];
-        let dump = self.run("pg_dump", &self.postgres.admin, database, &arguments).await?;
-        // Newer releases write a random key around the dump.
-        Ok(dump.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect())
-    }
-
-    async fn run(&self, program: &str, login: &Login, database: &str, arguments: &[&str]) -> Result<String> {
-        let url = self.postgres.endpoint.url(login, database);
-        let program: &Path = &self.programs.program(program);
-        let output = Command::new(program).args(arguments).arg(url).output().await?;
-        ensure!(
-            output.status.success(),
-            "{}: {}",
-            program.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
-    }
-}
-
-/// The lines that only one of two dumps has, since the whole of both is too much to read.
-fn ensure_same(found: &str, wanted: &str, what: &str) -> Result<()> {
-    let lines = |dump: &str| dump.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let differences: Vec<_> = lines(found).symmetric_difference(&lines(wanted)).cloned().collect();
-    ensure!(found == wanted, "{what}:\n{}", differences.join("\n"));
-    Ok(())
-}
+use super::cluster::{Cluster, SUPABASE, ensure_same};
 
 #[tokio::test]
-async fn undoing_everything_leaves_what_was_there_before() -> Result<()> {
+async fn undoing_everything_leaves_what_was_there_before_and_running_it_again_makes_the_same() -> Result<()> {
     let cluster = Cluster::start().await?;
     cluster.database("shop").await?;
     let empty = cluster.dump("shop").await?;
     let mut owner = cluster.owner("shop").await?;
     ensure!(migrations::up(&mut owner).await? > 0, "there are no migrations");
-    ensure!(cluster.dump("shop").await? != empty, "the migrations made nothing");
+    let whole = cluster.dump("shop").await?;
+    ensure!(whole != empty, "the migrations made nothing");
     migrations::down(&mut owner, Some(0)).await?;
-    ensure_same(&cluster.dump("shop").await?, &empty, "left behind")
+    ensure_same(&cluster.dump("shop").await?, &empty, "left behind")?;
+    migrations::up(&mut owner).await?;
+    ensure_same(&cluster.dump("shop").await?, &whole, "made anew")
 }
 
 #[tokio::test]
-async fn undoing_down_to_any_version_and_running_again_makes_the_same_schema() -> Result<()> {
+async fn undoing_any_migration_leaves_what_was_before_it() -> Result<()> {
     let cluster = Cluster::start().await?;
     cluster.database("shop").await?;
     let mut owner = cluster.owner("shop").await?;
-    migrations::up(&mut owner).await?;
-    let whole = cluster.dump("shop").await?;
     let versions: Vec<i64> = migrations::status(&mut owner).await?.iter().map(|it| it.version).collect();
-    for version in versions.into_iter().rev().skip(1).chain([0]) {
-        migrations::down(&mut owner, Some(version)).await.with_context(|| format!("down to {version}"))?;
-        migrations::up(&mut owner).await.with_context(|| format!("up again from {version}"))?;
-        ensure_same(&cluster.dump("shop").await?, &whole, &format!("after {version}"))?;
+    let (mut before, mut version_before) = (cluster.dump("shop").await?, 0);
+    for version in versions {
+        assert_eq!(migrations::up_to(&mut owner, Some(version)).await?, 1, "{version}");
+        let after = cluster.dump("shop").await?;
+        migrations::down(&mut owner, Some(version_before))
+            .await
+            .with_context(|| format!("down from {version}"))?;
+        ensure_same(&cluster.dump("shop").await?, &before, &format!("left behind by {version}"))?;
+        migrations::up_to(&mut owner, Some(version)).await.with_context(|| format!("{version} again"))?;
+        ensure_same(&cluster.dump("shop").await?, &after, &format!("made anew by {version}"))?;
+        (before, version_before) = (after, version);
     }
     Ok(())
 }
 
-/// What Supabase has in a database before anything of ours comes: roles, a schema, and grants on whatever will be made.
-const SUPABASE: &str = "
-create role anon nologin;
-create role authenticated nologin;
-create role service_role nologin bypassrls;
-create schema auth;
-create table auth.users (id uuid primary key);
-create function auth.uid() returns uuid language sql stable as
-    $$ select (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid $$;
-grant usage on schema public, auth to anon, authenticated, service_role;
-alter default privileges for role kitloop_owner in schema public
-    grant all on tables to anon, authenticated, service_role;
-alter default privileges for role kitloop_owner in schema public
-    grant all on functions to anon, authenticated, service_role;
-alter default privileges for role kitloop_owner in schema public
-    grant all on sequences to anon, authenticated, service_role;";
+#[tokio::test]
+async fn two_who_migrate_one_database_at_once_take_turns() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.database("shop").await?;
+    let (mut one, mut other) = (cluster.owner("shop").await?, cluster.owner("shop").await?);
+    let all = migrations::status(&mut one).await?.len();
+    let (by_one, by_other) = tokio::try_join!(migrations::up(&mut one), migrations::up(&mut other))?;
+    assert_eq!([by_one.min(by_other), by_one.max(by_other)], [0, all]);
+    tokio::try_join!(migrations::down(&mut one, Some(0)), migrations::down(&mut other, Some(0)))?;
+    assert_eq!(migrations::up(&mut one).await?, all);
+    Ok(())
+}
+
+/// The newest migration, as the migrator noted it.
+const NEWEST: &str = "where version = (select max(version) from public._sqlx_migrations)";
+
+#[tokio::test]
+async fn a_migration_that_was_changed_after_it_ran_is_refused_by_its_name() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.database("shop").await?;
+    let mut owner = cluster.owner("shop").await?;
+    migrations::up(&mut owner).await?;
+    let change = format!("update public._sqlx_migrations set checksum = 'another' {NEWEST}");
+    cluster.sql("shop", &change).await?;
+    let newest = migrations::status(&mut owner).await?.pop().context("there are no migrations")?;
+    assert_eq!(newest.state, MigrationState::Changed);
+    for refused in [migrations::up(&mut owner).await.err(), migrations::down(&mut owner, Some(0)).await.err()]
+    {
+        let message = format!("{:#}", refused.context("it ran")?);
+        assert!(message.contains(&format!("migrations/{} was changed", newest.file())), "{message}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_is_ahead_of_the_project_is_refused() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.database("shop").await?;
+    let mut owner = cluster.owner("shop").await?;
+    migrations::up(&mut owner).await?;
+    let ahead = format!(
+        "update public._sqlx_migrations set version = 99990101000000, description = 'ahead' {NEWEST}"
+    );
+    cluster.sql("shop", &ahead).await?;
+    let states = migrations::status(&mut owner).await?.into_iter().rev().map(|it| it.state);
+    assert_eq!(states.take(2).collect::<Vec<_>>(), [MigrationState::Missing, MigrationState::Pending]);
+    let message = format!("{:#}", migrations::up(&mut owner).await.err().context("it ran")?);
+    assert!(message.contains("99990101000000_ahead.up.sql, which is not in migrations/"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_pooler_is_refused() -> Result<()> {
+    let database = TestDatabase::create().await?;
+    let authority = PathBuf::from(std::env::var("KITLOOP_TEST_CA_FILE")?);
+    let refused = migrations::connect(&database.pooler_url()?, Some(&authority)).await.err();
+    let message = format!("{:#}", refused.context("it was let through")?);
+    assert!(message.contains("transaction pooler"), "{message}");
+    migrations::connect(&database.direct_url()?, Some(&authority)).await.map(drop)
+}
 
 #[tokio::test]
 async fn migrations_run_beside_what_supabase_has_and_leave_it_alone() -> Result<()> {

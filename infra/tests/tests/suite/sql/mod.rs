@@ -2,8 +2,10 @@
 
 mod availability;
 mod availability_model;
+mod backups;
 mod cancellation_policies;
 mod cancellations;
+mod cluster;
 mod confirm;
 mod consistency;
 mod credit_notes;
