@@ -139,7 +139,8 @@ impl Address {
     pub(crate) async fn call(&self, call: &HttpCall) -> Result<Reply> {
         let text = |pointer| call.event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let method: Method = text("/requestContext/http/method").parse()?;
-        let mut request = self.client.request(method, format!("{}{}", self.url, text("/rawPath")));
+        let url = format!("{}{}?{}", self.url, text("/rawPath"), text("/rawQueryString"));
+        let mut request = self.client.request(method, url.trim_end_matches('?'));
         for (name, value) in call.event.get("headers").and_then(Value::as_object).into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());
         }

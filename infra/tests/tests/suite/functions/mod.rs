@@ -5,6 +5,7 @@ mod journey;
 mod lambda;
 mod logs;
 mod money_back;
+mod operations;
 mod product;
 mod races;
 mod stripe_hangs;
