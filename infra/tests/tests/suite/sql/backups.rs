@@ -119,8 +119,7 @@ async fn what_supabase_grants_by_default_does_not_open_what_is_restored() -> Res
     let granted = "select relname, a.grantee::regrole, a.privilege_type
         from pg_class cross join aclexplode(relacl) a
         where relnamespace = 'public'::regnamespace and a.grantee <> relowner order by 1, 2, 3";
-    assert_eq!(cluster.sql("restored", granted).await?, cluster.sql("shop", granted).await?);
-    Ok(())
+    ensure_same(&cluster.sql("restored", granted).await?, &cluster.sql("shop", granted).await?, "grants")
 }
 
 #[tokio::test]
