@@ -6,6 +6,7 @@ mod programs;
 mod queries;
 mod sources;
 mod template_rules;
+mod workflows;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -30,6 +31,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     report.add("queries", async { queries::check() }).await;
     report.add("migrations", async { migration_rules::check() }).await;
     report.add("template", async { template_rules::check() }).await;
+    report.add("workflows", async { workflows::check() }).await;
     report.add("squawk", programs.squawk()).await;
     report.add("taplo", programs.taplo()).await;
     report.add("typos", programs.typos()).await;
