@@ -15,14 +15,7 @@ use crate::table::Record;
 /// How long an authorisation of a card holds: <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>.
 const AUTHORISATION_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-const LIST: &[Rule] = &[
-    lists::LIMIT,
-    lists::STARTING_AFTER,
-    lists::ENDING_BEFORE,
-    lists::CREATED,
-    lists::EXPAND,
-    optional("payment_intent", Kind::Text(5000)),
-];
+const LIST: &[Rule] = &[optional("payment_intent", Kind::Text(5000))];
 
 /// A charge. Amounts in the currency's minor units.
 #[derive(Debug, Clone)]
@@ -152,7 +145,7 @@ pub(crate) fn retrieve(state: &State, params: &Params, id: &str) -> Result<Value
 }
 
 pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
-    params.check(LIST)?;
+    lists::check(params, LIST)?;
     let intent = params.text("payment_intent");
     let passes = |charge: &Charge| intent.is_none_or(|intent| charge.payment_intent == intent);
     lists::page(&state.charges, params, "/v1/charges", passes, Charge::render)

@@ -14,15 +14,7 @@ use crate::table::Record;
 /// How long there is to answer.
 const DAYS_TO_ANSWER: i64 = 9;
 
-const LIST: &[Rule] = &[
-    lists::LIMIT,
-    lists::STARTING_AFTER,
-    lists::ENDING_BEFORE,
-    lists::CREATED,
-    lists::EXPAND,
-    optional("charge", Kind::Text(5000)),
-    optional("payment_intent", Kind::Text(5000)),
-];
+const LIST: &[Rule] = &[optional("charge", Kind::Text(5000)), optional("payment_intent", Kind::Text(5000))];
 
 const EVIDENCE: &[&str] = &[
     "access_activity_log",
@@ -246,7 +238,7 @@ pub(crate) fn resolve_inquiry_of(state: &mut State, charge_id: &str) {
 }
 
 pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
-    params.check(LIST)?;
+    lists::check(params, LIST)?;
     let (charge, intent) = (params.text("charge"), params.text("payment_intent"));
     let passes = |dispute: &Dispute| {
         charge.is_none_or(|id| dispute.charge == id) && intent.is_none_or(|id| dispute.payment_intent == id)

@@ -13,11 +13,6 @@ use crate::table::Record;
 pub const API_VERSION: &str = "2022-11-15";
 
 const LIST: &[Rule] = &[
-    lists::LIMIT,
-    lists::STARTING_AFTER,
-    lists::ENDING_BEFORE,
-    lists::CREATED,
-    lists::EXPAND,
     optional("delivery_success", Kind::Boolean),
     optional("type", Kind::Text(5000)),
     optional("types", Kind::TextList),
@@ -133,7 +128,7 @@ pub(crate) fn retrieve(state: &State, params: &Params, id: &str) -> Result<Value
 /// With `delivery_success=false`, every event that the receiver has not taken: on its way, lost, refused for good, or
 /// never sent for want of a receiver. <https://docs.stripe.com/webhooks/process-undelivered-events>
 pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
-    params.check(LIST)?;
+    lists::check(params, LIST)?;
     let (one, many) = (params.text("type"), params.list("types"));
     let wanted = params.boolean("delivery_success");
     let passes = |event: &Event| {

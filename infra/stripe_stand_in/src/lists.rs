@@ -8,11 +8,21 @@ use crate::api_error::ApiError;
 use crate::params::{Kind, Params, Rule, optional};
 use crate::table::{Record, Table};
 
-pub(crate) const LIMIT: Rule = optional("limit", Kind::Integer);
-pub(crate) const STARTING_AFTER: Rule = optional("starting_after", Kind::Text(5000));
-pub(crate) const ENDING_BEFORE: Rule = optional("ending_before", Kind::Text(5000));
-pub(crate) const CREATED: Rule = optional("created", Kind::TimeRange);
 pub(crate) const EXPAND: Rule = optional("expand", Kind::TextList);
+
+/// What every list takes.
+const COMMON: [Rule; 5] = [
+    optional("limit", Kind::Integer),
+    optional("starting_after", Kind::Text(5000)),
+    optional("ending_before", Kind::Text(5000)),
+    optional("created", Kind::TimeRange),
+    EXPAND,
+];
+
+/// Fails unless the parameters are those of every list and `own`.
+pub(crate) fn check(params: &Params, own: &[Rule]) -> Result<(), ApiError> {
+    params.check(&[&COMMON, own].concat())
+}
 
 /// One page of the rows that pass the filter, newest first.
 pub(crate) fn page<T: Record>(

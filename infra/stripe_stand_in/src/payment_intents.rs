@@ -48,9 +48,6 @@ const UPDATE: &[Rule] = &[
 const RETRIEVE: &[Rule] =
     &[optional("client_secret", Kind::Text(5000)), optional("key", Kind::Text(500)), lists::EXPAND];
 
-const LIST: &[Rule] =
-    &[lists::LIMIT, lists::STARTING_AFTER, lists::ENDING_BEFORE, lists::CREATED, lists::EXPAND];
-
 /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -248,7 +245,7 @@ pub(crate) fn retrieve(state: &State, params: &Params, id: &str) -> Result<Value
 }
 
 pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
-    params.check(LIST)?;
+    lists::check(params, &[])?;
     lists::page(&state.payment_intents, params, "/v1/payment_intents", |_| true, PaymentIntent::render)
 }
 

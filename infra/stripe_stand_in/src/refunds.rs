@@ -25,15 +25,7 @@ const CREATE: &[Rule] = &[
 
 const UPDATE: &[Rule] = &[lists::EXPAND, optional("metadata", Kind::Metadata)];
 
-const LIST: &[Rule] = &[
-    lists::LIMIT,
-    lists::STARTING_AFTER,
-    lists::ENDING_BEFORE,
-    lists::CREATED,
-    lists::EXPAND,
-    optional("charge", Kind::Text(5000)),
-    optional("payment_intent", Kind::Text(5000)),
-];
+const LIST: &[Rule] = &[optional("charge", Kind::Text(5000)), optional("payment_intent", Kind::Text(5000))];
 
 /// A refund, in the currency's minor units.
 #[derive(Debug, Clone)]
@@ -166,7 +158,7 @@ pub(crate) fn update(state: &mut State, params: &Params, id: &str) -> Result<Val
 }
 
 pub(crate) fn list(state: &State, params: &Params) -> Result<Value, ApiError> {
-    params.check(LIST)?;
+    lists::check(params, LIST)?;
     let (charge, intent) = (params.text("charge"), params.text("payment_intent"));
     let passes = |refund: &Refund| {
         charge.is_none_or(|id| refund.charge == id) && intent.is_none_or(|id| refund.payment_intent == id)

@@ -203,8 +203,7 @@ pub fn own_address() -> String {
     format!("{}::1", groups.join(":"))
 }
 
-/// Fails unless requests are refused once there were `limit` of them within a minute. `call` makes each anew; the
-/// minute may end once meanwhile, and another begins.
+/// Fails unless requests are refused once there were `limit` of them within a minute. `call` makes each anew.
 ///
 /// # Errors
 /// If they are never refused, or before their time, or without saying when to come back.
@@ -213,9 +212,31 @@ pub async fn limits_the_rate(
     call: impl Fn() -> Result<HttpCall>,
     handle: impl AsyncFn(Request) -> Response<Body>,
 ) -> Result<Reply> {
+    let ask = async || Reply::read(handle(call()?.request()?).await);
+    until_limited(limit, ask, |_| Ok(())).await
+}
+
+/// Fails unless whoever guesses a secret is turned away, and is limited once there were `limit` guesses within a minute.
+/// `guess` makes one more, from the same address.
+///
+/// # Errors
+/// If a guess is let in, or they are limited never, too early, or without saying when to come back.
+pub async fn limits_guesses(limit: usize, guess: impl AsyncFn() -> Result<Reply>) -> Result<()> {
+    let turned_away = |reply: &Reply| ensure_problem(reply, 401, "unauthenticated", "guessing");
+    until_limited(limit, guess, turned_away).await.map(drop)
+}
+
+/// The first reply that says that there were too many, after others that `check` finds right. The minute may end once
+/// meanwhile, and another begins.
+async fn until_limited(
+    limit: usize,
+    ask: impl AsyncFn() -> Result<Reply>,
+    check: impl Fn(&Reply) -> Result<()>,
+) -> Result<Reply> {
     for calls in 0..=2 * limit {
-        let reply = Reply::read(handle(call()?.request()?).await)?;
+        let reply = ask().await?;
         if reply.status != 429 {
+            check(&reply)?;
             continue;
         }
         ensure!(calls >= limit, "refused after {calls} of {limit}");

@@ -1,5 +1,6 @@
 //! `kitloop.apply_stripe_event` and `kitloop.fail_stripe_event`.
 
+use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
@@ -15,6 +16,17 @@ pub struct AppliedEvent {
     pub decision: Decision,
     /// The reservation it was about, if any.
     pub reservation_id: Option<ReservationId>,
+}
+
+impl AppliedEvent {
+    /// From the columns `decision` and `reservation_id`.
+    pub(super) fn of(row: &Row) -> Result<Self, Error> {
+        let reservation_id: Option<Uuid> = row.column("reservation_id")?;
+        Ok(Self {
+            decision: parsed(row, "decision", Decision::parse)?,
+            reservation_id: reservation_id.map(ReservationId),
+        })
+    }
 }
 
 /// Logs an event, decides and applies it, once.
@@ -39,11 +51,7 @@ pub async fn apply_stripe_event(
             ],
         )
         .await?;
-    let reservation_id: Option<Uuid> = row.column("reservation_id")?;
-    Ok(AppliedEvent {
-        decision: parsed(&row, "decision", Decision::parse)?,
-        reservation_id: reservation_id.map(ReservationId),
-    })
+    AppliedEvent::of(&row)
 }
 
 /// Marks an event failed, unless it is already processed.

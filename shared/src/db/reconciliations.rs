@@ -11,9 +11,7 @@ use super::error::from_outcome;
 use super::reservations::seconds;
 use super::row::{Columns, parsed};
 use super::{AppliedEvent, Db};
-use crate::domain::{
-    Decision, Fact, Finding, Mending, PaymentId, Period, ReconciliationPhase, ReservationId,
-};
+use crate::domain::{Fact, Finding, Mending, PaymentId, Period, ReconciliationPhase, ReservationId};
 use crate::error::Error;
 
 /// A reconciliation under way, and where it stands.
@@ -167,11 +165,7 @@ pub async fn differences(db: &Db, facts: &[Fact]) -> Result<Vec<(usize, String)>
 /// [`Error::DatabaseUnavailable`].
 pub async fn settle_fact(db: &Db, fact: &Fact) -> Result<AppliedEvent, Error> {
     let sql = "select decision, reservation_id from kitloop.settle_fact($1)";
-    let row = db.row(sql, &[(&Json(fact), Type::JSONB)]).await?;
-    Ok(AppliedEvent {
-        decision: parsed(&row, "decision", Decision::parse)?,
-        reservation_id: row.column::<Option<Uuid>>("reservation_id")?.map(ReservationId),
-    })
+    AppliedEvent::of(&db.row(sql, &[(&Json(fact), Type::JSONB)]).await?)
 }
 
 /// Intents that are still open here although they began before a time, after `cursor`, at most `limit`.
