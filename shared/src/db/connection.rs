@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Row};
 use super::error::from_postgres;
 use crate::config::DatabaseConfig;
 use crate::error::Error;
+use crate::telemetry::meter;
 
 /// A connection unused for this long may be gone without our knowing: the sandbox was frozen.
 const IDLE_BEFORE_CHECK: Duration = Duration::from_secs(30);
@@ -86,6 +87,7 @@ impl Db {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
+        let _call = meter::database();
         let client = self.client().await?;
         match timeout(ANSWER_TIMEOUT, client.query_typed(sql, parameters)).await {
             Ok(Ok(rows)) => Ok(rows),

@@ -13,6 +13,7 @@ use crate::config::EmailConfig;
 use crate::domain::Notification;
 use crate::error::Error;
 use crate::network::{self, Network};
+use crate::telemetry::meter;
 
 /// The answers are an id or an error, a few hundred bytes.
 const LARGEST_ANSWER_BYTES: usize = 64 * 1024;
@@ -109,6 +110,7 @@ impl Email {
         idempotency_key: &str,
         deadline: Instant,
     ) -> Result<String, EmailError> {
+        let _call = meter::email();
         let message = Message::of(notification).map_err(|_| unavailable("the message cannot be rendered"))?;
         let started = Instant::now();
         let limit = deadline.min(started + self.attempt_timeout);

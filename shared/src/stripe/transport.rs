@@ -13,6 +13,7 @@ use crate::clock::milliseconds;
 use crate::config::StripeConfig;
 use crate::error::Error;
 use crate::network::{self, Network};
+use crate::telemetry::meter;
 
 /// The version of the API that this client speaks, whatever the account's default is: it is the one of the published
 /// specification that the tests check our requests against.
@@ -111,6 +112,7 @@ impl Transport {
         request: &Request<'_>,
         deadline: Instant,
     ) -> Result<T, StripeError> {
+        let _call = meter::stripe();
         let mut attempt = 0_u32;
         loop {
             let error = match self.attempt(request, deadline).await {

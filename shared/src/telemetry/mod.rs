@@ -3,6 +3,7 @@
 
 pub mod correlation;
 mod json_layer;
+pub mod meter;
 pub mod metrics;
 #[cfg(test)]
 pub(crate) mod testing;
