@@ -1,12 +1,15 @@
 //! Once per sandbox: telemetry, settings, connections; then the runtime.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, LambdaEvent, Request, Response, service_fn};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::config::{self, BadSetting, Config, ConfigErrors, Needs};
@@ -14,10 +17,12 @@ use crate::db::Db;
 use crate::email::Email;
 use crate::error::{Code, Error, Refusal};
 use crate::guard::Guard;
+use crate::http::response::Problem;
 use crate::http::{self, TokenVerifier};
 use crate::network::Network;
 use crate::stripe::Stripe;
-use crate::telemetry;
+use crate::telemetry::meter::{self, Spent};
+use crate::telemetry::{self, ANSWERED, Ending, Outcome};
 
 /// Everything a use case works with; one per sandbox, shared by all its invocations.
 pub struct App {
@@ -91,6 +96,7 @@ pub enum BootError {
 /// # Errors
 /// [`BootError`], already logged.
 pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, BootError> {
+    let started = Instant::now();
     telemetry::init(config::log_filter().as_deref());
     let network = Network::default();
     let config =
@@ -99,7 +105,7 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
                 tracing::error!(function, %setting, problem, "boot.bad_setting");
             }
         })?;
-    telemetry::metrics::set_environment(&config.environment);
+    telemetry::set_sandbox(function, &config.environment);
     let app = App::with_network(config, &network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());
@@ -109,6 +115,7 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
         network.warm();
     }
     say_what_is_off(function, needs, &app);
+    telemetry::metrics::cold_start(started.elapsed());
     Ok(Arc::new(app))
 }
 
@@ -149,19 +156,47 @@ pub async fn serve_events(
     handler: impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
 ) -> Result<(), BootError> {
     let serve = async |event: LambdaEvent<Value>| {
-        let span = tracing::info_span!("event", correlation_id = event.context.request_id);
-        handler(&app, event).instrument(span.clone()).await.map_err(|error| {
-            span.in_scope(|| tracing::error!(%error, "event.failed"));
-            Diagnostic { error_type: "kitloop::Error".to_owned(), error_message: error.to_string() }
-        })
+        let function = telemetry::sandbox().function;
+        let span = tracing::error_span!("event", function, correlation_id = event.context.request_id);
+        handle_event(&app, event, &handler).instrument(span).await
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
 }
 
+async fn handle_event(
+    app: &App,
+    event: LambdaEvent<Value>,
+    handler: &impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
+) -> Result<Value, Diagnostic> {
+    let started = Instant::now();
+    let is_http = http::is_http(&event);
+    let (outcome, spent) = meter::measured(handler(app, event)).await;
+    // A request that was answered has its line already, from the door.
+    if !is_http || outcome.is_err() {
+        conclude(&outcome, started.elapsed(), spent);
+    }
+    outcome.map_err(|error| Diagnostic {
+        error_type: "kitloop::Error".to_owned(),
+        error_message: error.to_string(),
+    })
+}
+
+/// Says once how an event ended. Nobody reads a refusal here: it is as good as a failure.
+fn conclude(outcome: &Result<Value, Error>, duration: Duration, spent: Spent) {
+    let function = telemetry::sandbox().function;
+    let error = outcome.as_ref().err();
+    let code = error.map_or(ANSWERED, |error| Problem::of(error).code);
+    let sorted = if error.is_some() { Outcome::Failed } else { Outcome::Ok };
+    let error = error.map(|error| error as &dyn Display);
+    Ending { function, outcome: sorted, code, error, duration, spent }.tell_event();
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::telemetry::testing::capture;
+    use crate::telemetry::testing::{Recorder, capture};
 
     /// The messages of a start with these needs and settings.
     fn said(needs: Needs, settings: &[(&str, &str)]) -> Vec<String> {
@@ -175,6 +210,41 @@ mod tests {
         let app = App::new(config).unwrap();
         let lines = capture(|| say_what_is_off("run_jobs", needs, &app));
         lines.iter().filter_map(|line| Some(line["message"].as_str()?.to_owned())).collect()
+    }
+
+    /// The lines of an event with this payload and outcome.
+    async fn told(payload: Value, outcome: Result<Value, Error>) -> Vec<Value> {
+        let (recorder, _guard) = Recorder::start();
+        let settings = [("DATABASE_URL", "postgres://kitloop_app@127.0.0.1/kitloop")];
+        let value = |name: &str| Some(settings.iter().find(|(known, _)| *known == name)?.1.to_owned());
+        let app = App::new(Config::from_lookup(Needs::DATABASE, &value).unwrap()).unwrap();
+        let outcome = std::cell::RefCell::new(Some(outcome));
+        let handler = async |_: &App, _| outcome.borrow_mut().take().unwrap();
+        let event = LambdaEvent::new(payload, lambda_http::Context::default());
+        let _ = handle_event(&app, event, &handler).await;
+        recorder.lines()
+    }
+
+    #[tokio::test]
+    async fn an_event_ends_with_one_line_unless_the_door_has_written_it() {
+        let lines = told(json!({}), Ok(json!({}))).await;
+        assert_eq!(lines.len(), 1);
+        assert_eq!((&lines[0]["message"], &lines[0]["Outcome"]), (&json!("event.handled"), &json!("ok")));
+        assert!(told(json!({"requestContext": {}}), Ok(json!({}))).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_nobody_reads_is_a_failure() {
+        let refusal = || Err(Refusal::of(Code::AlreadyRunning).into());
+        for payload in [json!({}), json!({"requestContext": {}})] {
+            let lines = told(payload, refusal()).await;
+            assert_eq!(lines.len(), 1);
+            assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&json!("ERROR"), &json!("event.failed")));
+            assert_eq!(
+                (&lines[0]["Outcome"], &lines[0]["Code"]),
+                (&json!("failed"), &json!("already_running"))
+            );
+        }
     }
 
     #[test]

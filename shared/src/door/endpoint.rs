@@ -8,13 +8,13 @@ use tracing::Instrument as _;
 
 use super::rate_limit::{self, RateLimit};
 use crate::boot::App;
-use crate::clock::milliseconds;
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 use crate::http::cors::{self, OriginVerdict};
 use crate::http::response::{self, Problem};
 use crate::http::{Answer, Call, Headers, Origins, shared_secret};
-use crate::telemetry::metrics;
+use crate::telemetry::meter::{self, Spent};
+use crate::telemetry::{ANSWERED, Ending, Outcome};
 
 /// What is kept of an invocation for its answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
@@ -58,7 +58,8 @@ pub async fn answer(
 ) -> Response<Body> {
     let started = Instant::now();
     let mut call = Call::new(request, app.config.function_timeout);
-    let span = tracing::info_span!(
+    // At the level of errors, so that every line that is written says whose it is.
+    let span = tracing::error_span!(
         "request",
         function = endpoint.name,
         correlation_id = call.correlation_id(),
@@ -66,12 +67,14 @@ pub async fn answer(
     );
     async {
         let mut headers = Headers::new();
-        let outcome = match admit(app, endpoint, &mut call, &mut headers).await {
-            Ok(Admission::Answered(answer)) => Ok(answer),
-            Ok(Admission::Admitted) => in_time(call.deadline(), use_case(app, &call)).await,
-            Err(error) => Err(error),
+        let work = async {
+            match admit(app, endpoint, &mut call, &mut headers).await? {
+                Admission::Answered(answer) => Ok(answer),
+                Admission::Admitted => in_time(call.deadline(), use_case(app, &call)).await,
+            }
         };
-        let outcome = conclude(endpoint, outcome, started.elapsed());
+        let (outcome, spent) = meter::measured(work).await;
+        let outcome = conclude(endpoint, outcome, started.elapsed(), spent);
         response::render(outcome, call.correlation_id(), headers)
     }
     .instrument(span)
@@ -147,28 +150,30 @@ fn conclude(
     endpoint: &Endpoint,
     outcome: Result<Answer, Error>,
     duration: Duration,
+    spent: Spent,
 ) -> Result<Answer, Problem> {
-    let duration_ms = milliseconds(duration);
-    let outcome = outcome.map_err(|error| (Problem::of(&error), error));
-    let (status, code) = match &outcome {
-        Ok(answer) => (answer.status, "answered"),
-        Err((problem, _)) => (problem.status, problem.code),
+    let mut ending = Ending {
+        function: endpoint.name,
+        outcome: Outcome::Ok,
+        code: ANSWERED,
+        error: None,
+        duration,
+        spent,
     };
-    match &outcome {
-        Err((_, error)) if status >= 500 => {
-            tracing::error!(status, code, duration_ms, %error, "request.answered");
+    match outcome {
+        Ok(answer) => {
+            ending.tell_request(answer.status);
+            Ok(answer)
         }
-        _ => tracing::info!(status, code, duration_ms, "request.answered"),
-    }
-    metrics::request(endpoint.name, outcome_of(status), duration);
-    outcome.map_err(|(problem, _)| problem)
-}
-
-/// What a status means for the metric: 409 of a webhook and 503 of a readiness check are answers, too.
-const fn outcome_of(status: u16) -> &'static str {
-    match status {
-        ..400 => "ok",
-        400..500 => "refused",
-        500.. => "failed",
+        Err(error) => {
+            let problem = Problem::of(&error);
+            ending.code = problem.code;
+            ending.outcome = if problem.status < 500 { Outcome::Refused } else { Outcome::Failed };
+            if ending.outcome == Outcome::Failed {
+                ending.error = Some(&error);
+            }
+            ending.tell_request(problem.status);
+            Err(problem)
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::config::{Config, Needs};
 use crate::error::{Code, Error, Refusal};
 use crate::http::testing::{CURRENT, ISSUER, claims, event, signed};
 use crate::http::{Answer, Call, JSON_BODY_LIMIT, Origins};
+use crate::telemetry::meter;
 use crate::telemetry::testing::Recorder;
 
 const ENDPOINT: Endpoint = Endpoint {
@@ -186,14 +187,17 @@ async fn a_request_ends_with_one_line_that_names_no_person() {
     ];
     answered(&ENDPOINT, request("POST", &headers, "{}")).await;
     let lines = recorder.lines();
-    let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "request.answered").collect();
-    assert_eq!(answered.len(), 1);
-    let context = &answered[0]["context"];
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["message"], "request.answered");
+    assert_eq!((&lines[0]["Function"], &lines[0]["Requests"]), (&json!("reserve_gear"), &json!(1)));
+    let context = &lines[0]["context"];
     assert_eq!(context["function"], "reserve_gear");
     assert_eq!(context["status"], 201);
     assert_eq!(context["code"], "answered");
     assert_eq!(context["correlation_id"], "abc");
-    assert!(context["duration_ms"].is_u64());
+    for number in ["duration_ms", "database_ms", "database_round_trips", "stripe_ms"] {
+        assert!(context[number].is_u64(), "{number}: {context}");
+    }
     assert_eq!(context["caller"].as_str().unwrap().len(), 32);
     let log = json!(lines).to_string();
     for personal in ["ema@example.com", claims()["sub"].as_str().unwrap(), "192.0.2.1", &token] {
@@ -215,6 +219,47 @@ async fn a_failure_of_ours_is_logged_once_with_its_cause_and_answered_without() 
 }
 
 #[tokio::test]
+async fn what_a_use_case_waits_for_is_in_its_line() {
+    let (recorder, _guard) = Recorder::start();
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    let asking = async |_: &App, _: &Call| {
+        drop((meter::database(), meter::database()));
+        let _call = meter::stripe();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        Answer::ok(json!({}))
+    };
+    answer(&app(), &endpoint, request("POST", &[], ""), asking).await;
+    let context = &recorder.lines()[0]["context"];
+    assert_eq!(context["database_round_trips"], 2);
+    assert!(context["stripe_ms"].as_u64().unwrap() >= 3, "{context}");
+}
+
+#[tokio::test]
+async fn an_answer_is_no_failure_whatever_its_status_is() {
+    let (recorder, _guard) = Recorder::start();
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    for status in [409, 503] {
+        let answering = async |_: &App, _: &Call| Answer::new(status, json!({}));
+        let response = answer(&app(), &endpoint, request("POST", &[], ""), answering).await;
+        assert_eq!(response.status(), status);
+    }
+    let failing = async |_: &App, _: &Call| Err(Error::DatabaseUnavailable("away".into()));
+    answer(&app(), &endpoint, request("POST", &[], ""), failing).await;
+    let told = recorder
+        .lines()
+        .into_iter()
+        .map(|line| [&line["level"], &line["Outcome"], &line["Code"]].map(Value::to_owned));
+    assert_eq!(
+        json!(told.collect::<Vec<_>>()),
+        json!([
+            ["INFO", "ok", "answered"],
+            ["INFO", "ok", "answered"],
+            ["ERROR", "failed", "database_unavailable"]
+        ])
+    );
+}
+
+#[tokio::test]
 async fn a_refusal_is_not_an_error_in_the_log() {
     let (recorder, _guard) = Recorder::start();
     let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
@@ -222,7 +267,9 @@ async fn a_refusal_is_not_an_error_in_the_log() {
         async |_: &App, _: &Call| Err(Refusal::new(Code::HoldExpired, "The hold has lapsed.").into());
     let response = answer(&app(), &endpoint, request("POST", &[], ""), refusing).await;
     assert_eq!(response.status(), 410);
-    assert!(recorder.lines().iter().all(|line| line["level"] != "ERROR"));
+    let lines = recorder.lines();
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"));
+    assert_eq!((&lines[0]["Outcome"], &lines[0]["Code"]), (&json!("refused"), &json!("hold_expired")));
 }
 
 #[tokio::test]

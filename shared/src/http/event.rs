@@ -12,13 +12,18 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::Internal`] if the event has a `requestContext` and is not the payload of an HTTP API.
 pub fn from_event(event: &LambdaEvent<Value>) -> Result<Option<Request>, Error> {
-    // Whatever has a request context came from outside; a kind that is not known here must not pass as a schedule.
-    if event.payload.get("requestContext").is_none() {
+    if !is_http(event) {
         return Ok(None);
     }
     serde_json::from_value(event.payload.clone())
         .map(|request| Some(from_payload(LambdaEvent::new(request, event.context.clone()))))
         .map_err(|error| Error::Internal(format!("event: {error}")))
+}
+
+/// Whether an event is HTTP. Whatever has a request context came from outside; a kind that is not known here must not pass
+/// as a schedule.
+pub(crate) fn is_http(event: &LambdaEvent<Value>) -> bool {
+    event.payload.get("requestContext").is_some()
 }
 
 /// The request of an HTTP event, with the invocation's context.

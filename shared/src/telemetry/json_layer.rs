@@ -14,7 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::metrics;
+use super::embedded;
 use crate::clock;
 
 /// Takes a whole line, its newline included.
@@ -72,8 +72,8 @@ fn line(metadata: &tracing::Metadata<'_>, mut context: Map<String, Value>) -> St
     line.insert("timestamp".into(), format!("{:.3}", clock::now()).into());
     line.insert("level".into(), metadata.level().as_str().into());
     line.insert("message".into(), context.remove("message").unwrap_or_default());
-    if metadata.target() == metrics::TARGET {
-        line.extend(metrics::members(context.remove(metrics::FIELD)));
+    if metadata.target() == embedded::TARGET {
+        line.extend(embedded::members(context.remove(embedded::FIELD)));
     }
     line.insert("context".into(), Value::Object(context));
     let mut text = Value::Object(line).to_string();

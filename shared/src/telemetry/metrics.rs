@@ -1,130 +1,214 @@
-//! Metrics in CloudWatch's embedded metric format, as members of a log line of our own shape, so that one stream
-//! serves both. Dimensions are few and bounded: never a user, a reservation or an address.
-//! See <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! The metrics, each as members of a log line, so that one stream serves both. Dimensions are few and bounded: never a
+//! user, a reservation or an address. A new dimension value is a new metric to pay for.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::clock::{self, milliseconds};
+use super::embedded::{Directive, Measure, TARGET, Unit, embedded};
+use super::meter::{Calls, Spent};
+use super::sandbox::sandbox;
+use crate::clock::milliseconds;
 
-/// The namespace of all our metrics.
-const NAMESPACE: &str = "Kitloop";
-/// Lines with this target carry metrics.
-pub(super) const TARGET: &str = "kitloop_metrics";
-/// The field of such a line that holds them, as JSON text.
-pub(super) const FIELD: &str = "metrics";
+/// A request and how it ended, for each function and for all of them.
+const REQUEST: &[&[&str]] = &[&[], &["Outcome"], &["Function"], &["Function", "Outcome"]];
+/// A run of a schedule. Not for all functions together: a worker that works for a minute is no slow request.
+const RUN: &[&[&str]] = &[&["Function"], &["Function", "Outcome"]];
+const BY_FUNCTION: &[&[&str]] = &[&["Function"]];
+const BY_CODE: &[&[&str]] = &[&["Function", "Code"]];
+const BY_DECISION: &[&[&str]] = &[&["Function"], &["Function", "Decision"]];
+/// What the whole product has once.
+const OVERALL: &[&[&str]] = &[&[]];
 
-/// What the metrics of this process are told apart by from those of other environments in the same account.
-static ENVIRONMENT: OnceLock<String> = OnceLock::new();
-
-/// Names the environment in every metric from now on; the first call counts.
-pub fn set_environment(environment: &str) {
-    // A second call would be of the same sandbox, and so of the same environment.
-    let _ = ENVIRONMENT.set(environment.to_owned());
+/// What an invocation was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Run,
 }
 
-/// A unit that CloudWatch knows.
-#[derive(Debug, Clone, Copy)]
-enum Unit {
-    Count,
-    Milliseconds,
+/// How the metrics sort what an invocation ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered, whatever the answer's status is: the 409 of a webhook and the 503 of a readiness check are answers.
+    Ok,
+    /// It was refused: "no, because …".
+    Refused,
+    /// We failed.
+    Failed,
 }
 
-struct Measure {
-    name: &'static str,
-    unit: Unit,
-    value: u64,
+impl Outcome {
+    /// Its name as a dimension's value and in log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
-/// One more request to `function` that ended with `outcome` (`ok`, `refused` or `failed`) after `duration`.
-pub fn request(function: &str, outcome: &'static str, duration: Duration) {
-    let measures = [
-        Measure { name: "Requests", unit: Unit::Count, value: 1 },
-        Measure { name: "Duration", unit: Unit::Milliseconds, value: milliseconds(duration) },
+/// The state of the product at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gauge {
+    /// The metric's name.
+    pub name: &'static str,
+    /// What the value counts.
+    pub unit: Unit,
+    /// The value; one that is not finite is left out.
+    pub value: f64,
+}
+
+/// The metrics of an invocation of `function`, for its one line.
+pub(super) fn invocation(
+    kind: Kind,
+    function: &str,
+    outcome: Outcome,
+    code: &str,
+    duration: Duration,
+    spent: &Spent,
+) -> Value {
+    let mut measures = vec![
+        Measure::new("Requests", Unit::Count, 1),
+        Measure::new("Duration", Unit::Milliseconds, milliseconds(duration)),
+        Measure::new("DatabaseRoundTrips", Unit::Count, spent.database.count),
     ];
-    emit(function, Some(("Outcome", outcome)), &measures);
+    // No call is no call of 0 ms, which would hide the slow ones.
+    let took = |name, calls: Calls| {
+        (calls.count > 0).then(|| Measure::new(name, Unit::Milliseconds, milliseconds(calls.time)))
+    };
+    measures.extend(took("DatabaseDuration", spent.database));
+    measures.extend(took("StripeDuration", spent.stripe));
+    let answers = [Measure::new("Answers", Unit::Count, 1)];
+    let sets = match kind {
+        Kind::Request => REQUEST,
+        Kind::Run => RUN,
+    };
+    embedded(
+        &[("Function", function), ("Outcome", outcome.as_str()), ("Code", code)],
+        &[Directive { sets, measures: &measures }, Directive { sets: BY_CODE, measures: &answers }],
+    )
 }
 
 /// One more event that `function` answered with `decision`, one of the webhook's.
 pub fn decision(function: &str, decision: &str) {
-    emit(function, Some(("Decision", decision)), &[count("Decisions", 1)]);
+    let measures = [Measure::new("Decisions", Unit::Count, 1)];
+    let dimensions = [("Function", function), ("Decision", decision)];
+    emit(&embedded(&dimensions, &[Directive { sets: BY_DECISION, measures: &measures }]));
 }
 
 /// `function` went on without the guard.
 pub fn guard_open(function: &str) {
-    emit(function, None, &[count("GuardOpen", 1)]);
+    let measures = [Measure::new("GuardOpen", Unit::Count, 1)];
+    emit(&embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }]));
 }
 
-fn count(name: &'static str, value: u64) -> Measure {
-    Measure { name, unit: Unit::Count, value }
+/// This sandbox is ready, after a start that took so long.
+pub fn cold_start(init: Duration) {
+    let measures = [
+        Measure::new("ColdStarts", Unit::Count, 1),
+        Measure::new("InitDuration", Unit::Milliseconds, milliseconds(init)),
+    ];
+    let function = sandbox().function;
+    let metrics =
+        embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }])
+            .to_string();
+    let init_ms = milliseconds(init);
+    tracing::info!(target: TARGET, metrics, function, init_ms, "boot.ready");
 }
 
-fn emit(function: &str, dimension: Option<(&'static str, &str)>, measures: &[Measure]) {
-    let metrics = embedded(function, dimension, measures).to_string();
-    // The target's name and the field's are constants above; the macro wants them spelt out.
+/// How the product is doing, which belongs to no function.
+pub fn gauges(gauges: &[Gauge]) {
+    let measures: Vec<Measure> =
+        gauges.iter().map(|gauge| Measure::new(gauge.name, gauge.unit, gauge.value)).collect();
+    emit(&embedded(&[], &[Directive { sets: OVERALL, measures: &measures }]));
+}
+
+fn emit(metrics: &Value) {
+    let metrics = metrics.to_string();
+    // The field's name is a constant, `FIELD`; the macro wants it spelt out.
     tracing::info!(target: TARGET, metrics, "metrics");
-}
-
-fn embedded(function: &str, dimension: Option<(&'static str, &str)>, measures: &[Measure]) -> Value {
-    let mut dimensions = vec![json!(["Environment", "Function"])];
-    let mut members = Map::new();
-    members.insert("Environment".into(), ENVIRONMENT.get().map_or("unknown", String::as_str).into());
-    members.insert("Function".into(), function.into());
-    if let Some((name, value)) = dimension {
-        dimensions.push(json!(["Environment", "Function", name]));
-        members.insert(name.into(), value.into());
-    }
-    let definitions: Vec<Value> =
-        measures.iter().map(|measure| json!({"Name": measure.name, "Unit": unit(measure.unit)})).collect();
-    members.extend(measures.iter().map(|measure| (measure.name.to_owned(), measure.value.into())));
-    members.insert(
-        "_aws".into(),
-        json!({
-            "Timestamp": clock::now().as_millisecond(),
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}],
-        }),
-    );
-    Value::Object(members)
-}
-
-const fn unit(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Count => "Count",
-        Unit::Milliseconds => "Milliseconds",
-    }
-}
-
-/// The members that go to the top of the line, where CloudWatch looks for them.
-pub(super) fn members(field: Option<Value>) -> Map<String, Value> {
-    let text = field.as_ref().and_then(Value::as_str).unwrap_or_default();
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::telemetry::testing::capture;
 
+    fn directives(line: &Value) -> &Vec<Value> {
+        line["_aws"]["CloudWatchMetrics"].as_array().unwrap()
+    }
+
+    fn names(directive: &Value) -> Vec<&str> {
+        let metrics = directive["Metrics"].as_array().unwrap();
+        metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect()
+    }
+
     #[test]
-    fn a_metric_line_is_a_log_line_with_an_embedded_metric() {
-        set_environment("staging");
-        let lines = capture(|| request("reserve_gear", "ok", Duration::from_millis(12)));
-        let line = lines.first().unwrap();
-        assert_eq!(line["level"], "INFO");
-        assert_eq!(line["context"], json!({}));
-        assert_eq!(line["Environment"], "staging");
-        assert_eq!(line["Function"], "reserve_gear");
-        assert_eq!(line["Outcome"], "ok");
-        assert_eq!(line["Requests"], 1);
-        assert_eq!(line["Duration"], 12);
-        let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(directive["Namespace"], "Kitloop");
+    fn a_request_counts_for_its_function_its_outcome_and_the_whole() {
+        let calls = Calls { count: 2, time: Duration::from_millis(7) };
+        let spent = Spent { database: calls, ..Spent::default() };
+        let took = Duration::from_millis(12);
+        let line = invocation(Kind::Request, "reserve_gear", Outcome::Refused, "hold_expired", took, &spent);
+        let [request, answer] = directives(&line).as_slice() else { panic!("{line}") };
         assert_eq!(
-            directive["Dimensions"],
-            json!([["Environment", "Function"], ["Environment", "Function", "Outcome"]])
+            request["Dimensions"],
+            json!([
+                ["Environment"],
+                ["Environment", "Outcome"],
+                ["Environment", "Function"],
+                ["Environment", "Function", "Outcome"]
+            ])
         );
-        assert_eq!(directive["Metrics"][1], json!({"Name": "Duration", "Unit": "Milliseconds"}));
+        assert_eq!(names(request), ["Requests", "Duration", "DatabaseRoundTrips", "DatabaseDuration"]);
+        assert_eq!(answer["Dimensions"], json!([["Environment", "Function", "Code"]]));
+        assert_eq!(names(answer), ["Answers"]);
+        for (member, value) in [
+            ("Function", json!("reserve_gear")),
+            ("Outcome", json!("refused")),
+            ("Code", json!("hold_expired")),
+            ("Requests", json!(1)),
+            ("Duration", json!(12)),
+            ("DatabaseRoundTrips", json!(2)),
+            ("DatabaseDuration", json!(7)),
+            ("Answers", json!(1)),
+        ] {
+            assert_eq!(line[member], value, "{member}");
+        }
+    }
+
+    #[test]
+    fn the_run_of_a_schedule_is_no_request_of_the_whole() {
+        let line =
+            invocation(Kind::Run, "run_jobs", Outcome::Ok, "answered", Duration::ZERO, &Spent::default());
+        let sets = json!([["Environment", "Function"], ["Environment", "Function", "Outcome"]]);
+        assert_eq!(directives(&line)[0]["Dimensions"], sets);
+        assert_eq!(names(&directives(&line)[0]), ["Requests", "Duration", "DatabaseRoundTrips"]);
+    }
+
+    #[test]
+    fn a_start_says_how_long_it_took() {
+        let lines = capture(|| cold_start(Duration::from_millis(11)));
+        let line = lines.first().unwrap();
+        assert_eq!(line["message"], "boot.ready");
+        assert_eq!((&line["ColdStarts"], &line["InitDuration"]), (&json!(1), &json!(11)));
+        assert_eq!(line["context"]["init_ms"], 11);
+        assert_eq!(directives(line)[0]["Dimensions"], json!([["Environment", "Function"]]));
+    }
+
+    #[test]
+    fn gauges_belong_to_the_environment_and_may_have_fractions() {
+        let gauge = |name, value| Gauge { name, unit: Unit::Percent, value };
+        let lines = capture(|| gauges(&[gauge("Share", 66.67), gauge("Nothing", f64::NAN)]));
+        let line = lines.first().unwrap();
+        assert_eq!(line["Share"], 66.67);
+        assert!(line.get("Nothing").is_none());
+        let directive = &directives(line)[0];
+        assert_eq!(directive["Dimensions"], json!([["Environment"]]));
+        assert_eq!(directive["Metrics"], json!([{"Name": "Share", "Unit": "Percent"}]));
     }
 }

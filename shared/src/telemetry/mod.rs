@@ -1,10 +1,13 @@
-//! What the functions say about themselves: JSON log lines, metrics inside such lines, and the correlation id that
-//! ties the lines of one request together.
+//! What the functions say about themselves: JSON log lines, one of them at the end of each invocation, metrics inside such
+//! lines, and the correlation id that ties the lines of one request together.
 
 pub mod correlation;
+mod embedded;
+mod invocation;
 mod json_layer;
 pub mod meter;
 pub mod metrics;
+mod sandbox;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -18,7 +21,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+pub use self::embedded::Unit;
+pub use self::invocation::{ANSWERED, Ending};
 use self::json_layer::JsonLayer;
+pub use self::metrics::Outcome;
+pub use self::sandbox::{sandbox, set_sandbox};
 
 /// Where the runtime logs errors and panics of handlers once more, after we did with the correlation id.
 const LOGGED_BY_US: &str = "lambda_runtime::layers::panic";
@@ -45,7 +52,7 @@ pub fn init(filter: Option<&str>) {
 /// What is logged of what `asked` asks for, which is info where it makes no sense. Metrics are always kept.
 fn kept<S: Subscriber + for<'a> LookupSpan<'a>>(asked: Option<&str>) -> impl Filter<S> + use<S> {
     let asked = asked.and_then(|asked| EnvFilter::try_new(asked).ok());
-    let metrics = format!("{}=info", metrics::TARGET).parse();
+    let metrics = format!("{}=info", embedded::TARGET).parse();
     let asked =
         metrics.into_iter().fold(asked.unwrap_or_else(|| EnvFilter::new("info")), EnvFilter::add_directive);
     asked.and(filter_fn(holds_no_secret))
