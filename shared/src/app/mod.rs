@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod confirm;
 mod emails;
 pub mod expire;
+pub mod gauges;
 mod intents;
 pub mod jobs;
 pub mod ops;
