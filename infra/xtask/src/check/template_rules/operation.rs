@@ -11,7 +11,8 @@ pub(super) fn timeout(function: &Function<'_>) -> Option<String> {
     };
     let variables = function.variables();
     let told = variables.into_iter().find(|(name, _)| *name == "FUNCTION_TIMEOUT_SECONDS");
-    let is_told = told.is_some_and(|(_, value)| value == timeout);
+    // Variables are text: CloudFormation makes text of numbers, and not everything that reads templates does.
+    let is_told = told.is_some_and(|(_, value)| value.as_str().map(str::parse) == timeout.as_u64().map(Ok));
     (!is_told).then(|| format!("{}: FUNCTION_TIMEOUT_SECONDS is not its Timeout", function.id))
 }
 

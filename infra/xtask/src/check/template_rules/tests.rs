@@ -10,7 +10,7 @@ Globals:
     Timeout: 15
     Environment:
       Variables:
-        FUNCTION_TIMEOUT_SECONDS: 15
+        FUNCTION_TIMEOUT_SECONDS: '15'
         DATABASE_URL: !Sub ssm:/kitloop/${Environment}/database_url
 Resources:
   SweepFunction:
