@@ -90,9 +90,8 @@ fn gauges(document: Value) -> Result<Vec<Gauge>, Error> {
         figures.worker_last_heartbeat.map(|beat_at| figures.checked_at.duration_since(beat_at).as_secs_f64());
     let gauge = |name, unit, value| Gauge { name, unit, value };
     let counts = counts.map(|(name, count)| gauge(name, Unit::Count, count.into()));
-    let shares = shares
-        .into_iter()
-        .filter_map(|(name, share)| Some(gauge(name, Unit::Percent, in_percent(share?))));
+    let shares =
+        shares.into_iter().filter_map(|(name, share)| Some(gauge(name, Unit::Percent, in_percent(share?))));
     let age = heartbeat_age.map(|age| gauge("WorkerHeartbeatAge", Unit::Seconds, age));
     Ok(counts.into_iter().chain(shares).chain(age).collect())
 }
@@ -100,4 +99,34 @@ fn gauges(document: Value) -> Result<Vec<Gauge>, Error> {
 #[expect(clippy::float_arithmetic, reason = "a statistic for people to look at, and no money")]
 fn in_percent(share: f64) -> f64 {
     share * 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::telemetry::catalogue;
+
+    #[test]
+    fn what_is_published_is_what_the_catalogue_says() {
+        let document = json!({
+            "checked_at": "2026-11-21T12:00:10Z", "worker_last_heartbeat": "2026-11-21T12:00:00Z",
+            "queue_depth": {"queued": 3, "due": 2}, "jobs_failed_last_hour": 0, "dead_letters_last_24h": 0,
+            "webhook_failed_last_hour": 0,
+            "holds": {"open": 1, "expired_last_24h": 0, "conversion_last_24h": 0.5},
+            "payments": {"succeeded_last_24h": 1, "failed_last_24h": 1, "success_rate_last_24h": 0.5},
+            "cron": {"sweep": {"ok": false}},
+        });
+        let mut published: Vec<&str> =
+            gauges(document).unwrap().into_iter().map(|gauge| gauge.name).collect();
+        published.sort_unstable();
+        let of_the_whole = |names: &[String]| names.iter().eq(["Environment"]);
+        let invocation = ["Requests", "Duration", "DatabaseRoundTrips", "DatabaseDuration", "StripeDuration"];
+        let known = catalogue().into_iter().filter(|metric| of_the_whole(&metric.dimensions));
+        let mut known: Vec<String> = known.map(|metric| metric.name).collect();
+        known.retain(|name| !invocation.contains(&name.as_str()));
+        known.sort_unstable();
+        assert_eq!(known, published);
+    }
 }

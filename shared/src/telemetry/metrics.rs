@@ -39,6 +39,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one there is.
+    pub const ALL: &'static [Self] = &[Self::Ok, Self::Refused, Self::Failed];
+
     /// Its name as a dimension's value and in log lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -94,36 +97,49 @@ pub(super) fn invocation(
 
 /// One more event that `function` answered with `decision`, one of the webhook's.
 pub fn decision(function: &str, decision: &str) {
+    emit(&decided(function, decision));
+}
+
+pub(super) fn decided(function: &str, decision: &str) -> Value {
     let measures = [Measure::new("Decisions", Unit::Count, 1)];
     let dimensions = [("Function", function), ("Decision", decision)];
-    emit(&embedded(&dimensions, &[Directive { sets: BY_DECISION, measures: &measures }]));
+    embedded(&dimensions, &[Directive { sets: BY_DECISION, measures: &measures }])
 }
 
 /// `function` went on without the guard.
 pub fn guard_open(function: &str) {
+    emit(&opened(function));
+}
+
+pub(super) fn opened(function: &str) -> Value {
     let measures = [Measure::new("GuardOpen", Unit::Count, 1)];
-    emit(&embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }]));
+    embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }])
 }
 
 /// This sandbox is ready, after a start that took so long.
 pub fn cold_start(init: Duration) {
+    let function = sandbox().function;
+    let (metrics, init_ms) = (started(function, init).to_string(), milliseconds(init));
+    tracing::info!(target: TARGET, metrics, function, init_ms, "boot.ready");
+}
+
+pub(super) fn started(function: &str, init: Duration) -> Value {
     let measures = [
         Measure::new("ColdStarts", Unit::Count, 1),
         Measure::new("InitDuration", Unit::Milliseconds, milliseconds(init)),
     ];
-    let function = sandbox().function;
-    let metrics =
-        embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }])
-            .to_string();
-    let init_ms = milliseconds(init);
-    tracing::info!(target: TARGET, metrics, function, init_ms, "boot.ready");
+    embedded(&[("Function", function)], &[Directive { sets: BY_FUNCTION, measures: &measures }])
 }
 
 /// How the product is doing, which belongs to no function.
 pub fn gauges(gauges: &[Gauge]) {
+    emit(&gauged(gauges));
+}
+
+pub(super) fn gauged(gauges: &[Gauge]) -> Value {
     let measures: Vec<Measure> =
         gauges.iter().map(|gauge| Measure::new(gauge.name, gauge.unit, gauge.value)).collect();
-    emit(&embedded(&[], &[Directive { sets: OVERALL, measures: &measures }]));
+    embedded(&[], &[Directive { sets: OVERALL, measures: &measures }])
 }
 
 fn emit(metrics: &Value) {

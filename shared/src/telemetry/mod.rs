@@ -1,6 +1,7 @@
 //! What the functions say about themselves: JSON log lines, one of them at the end of each invocation, metrics inside such
 //! lines, and the correlation id that ties the lines of one request together.
 
+mod catalogue;
 pub mod correlation;
 mod embedded;
 mod invocation;
@@ -21,6 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+pub use self::catalogue::{Metric, catalogue};
 pub use self::embedded::Unit;
 pub use self::invocation::{ANSWERED, Ending};
 use self::json_layer::JsonLayer;

@@ -11,6 +11,10 @@ use super::{Findings, sources};
 /// Whose rules a template is read by; nothing there is called.
 const REGION: &str = "eu-central-1";
 
+/// What is deployed, all of which has to be right and safe.
+const TEMPLATES: [&str; 4] =
+    ["template.yaml", "infra/alarms.yaml", "infra/dashboard.yaml", "infra/network.yaml"];
+
 /// The programs that had to be installed first.
 pub(super) struct Programs {
     pub(super) deny: PathBuf,
@@ -52,7 +56,9 @@ impl Programs {
     }
 
     pub(super) async fn cfn_lint(&self) -> Findings {
-        run(command(&self.checkers.cfn_lint, &["--regions", REGION, "--", "template.yaml"])).await
+        let mut cfn_lint = command(&self.checkers.cfn_lint, &["--regions", REGION, "--"]);
+        cfn_lint.args(TEMPLATES);
+        run(cfn_lint).await
     }
 
     /// What it finds and we mean to keep so is skipped in the template itself, each time with the reason. A template
@@ -60,7 +66,7 @@ impl Programs {
     pub(super) async fn checkov(&self) -> Findings {
         let quiet = ["--framework", "cloudformation", "--compact", "--quiet", "--skip-download"];
         let mut checkov = command(&self.checkers.checkov, &quiet);
-        checkov.args(["--file", "template.yaml"]);
+        checkov.arg("--file").args(TEMPLATES);
         let printed = output(checkov).await?;
         if printed.contains("Passed checks: ") {
             Ok(())

@@ -2,7 +2,7 @@
 
 use serde_norway::Value;
 
-use super::template::{Function, at, children, reference, text};
+use super::template::{Function, Template, at, children, reference, text};
 
 /// How long a function may take: said, and said to itself as well.
 pub(super) fn timeout(function: &Function<'_>) -> Option<String> {
@@ -35,23 +35,28 @@ pub(super) fn dead_letter_queues(function: &Function<'_>) -> Vec<String> {
     let of_function = has_no_queue.then(|| format!("{} has no DeadLetterQueue", function.id));
     let silent = events
         .into_iter()
-        .filter(|(_, event)| at(event, &["Properties", "DeadLetterConfig"]).is_none())
-        .map(|(name, _)| format!("{}: event {name} has no DeadLetterConfig", function.id));
+        .filter(|(_, event)| at(event, &["Properties", queue_of(event)]).is_none())
+        .map(|(name, event)| format!("{}: event {name} has no {}", function.id, queue_of(event)));
     of_function.into_iter().chain(silent).collect()
 }
 
+/// What a source of events calls the queue of those that it could not deliver.
+fn queue_of(event: &Value) -> &'static str {
+    if text(event, &["Type"]) == Some("SNS") { "RedrivePolicy" } else { "DeadLetterConfig" }
+}
+
 /// An alarm on the errors of an asynchronous function, which exists in every deployment and tells somebody.
-pub(super) fn alarm(function: &Function<'_>) -> Option<String> {
+pub(super) fn alarm(function: &Function<'_>, alarms: &Template) -> Option<String> {
     let is_asynchronous = !function.asynchronous_events().is_empty();
-    let alarms = function.template.resources("AWS::CloudWatch::Alarm");
-    let has_alarm = alarms.into_iter().any(|(_, alarm)| is_on_errors(alarm, function.id));
+    let name = function.property("FunctionName");
+    let has_alarm = (alarms.resources("AWS::CloudWatch::Alarm").into_iter())
+        .any(|(_, alarm)| name.is_some_and(|name| is_on_errors(alarm, name)));
     (is_asynchronous && !has_alarm).then(|| format!("{} has no alarm on its errors", function.id))
 }
 
-fn is_on_errors(alarm: &Value, function_id: &str) -> bool {
+fn is_on_errors(alarm: &Value, function_name: &Value) -> bool {
     let dimensions = at(alarm, &["Properties", "Dimensions"]).map(children).unwrap_or_default();
-    let is_its_own =
-        dimensions.into_iter().any(|it| it.get("Value").and_then(reference) == Some(function_id));
+    let is_its_own = dimensions.into_iter().any(|it| it.get("Value") == Some(function_name));
     let tells =
         at(alarm, &["Properties", "AlarmActions"]).is_some_and(|actions| !children(actions).is_empty());
     let is_always_there = alarm.get("Condition").is_none();

@@ -1,8 +1,13 @@
+mod monitoring;
+
 use super::template::Template;
 use super::{check, violations};
 
 /// One scheduled function with all that it needs.
 const TEMPLATE: &str = "
+Metadata:
+  AWS::CloudFormation::Interface:
+    ParameterGroups: [{ Label: { default: Where }, Parameters: [Environment] }]
 Parameters:
   Environment: { Type: String, Description: Name of the deployment. }
 Globals:
@@ -17,6 +22,7 @@ Resources:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: sweep } }
     Properties:
+      FunctionName: !Sub kitloop-${Environment}-sweep
       DeadLetterQueue: { Type: SQS, TargetArn: !GetAtt Lost.Arn }
       LoggingConfig: { LogGroup: !Ref SweepLogs }
       Policies: [!Ref ReadDatabaseUrl]
@@ -30,12 +36,6 @@ Resources:
     Type: AWS::Logs::LogGroup
     Properties:
       RetentionInDays: 7
-  SweepErrorsAlarm:
-    Type: AWS::CloudWatch::Alarm
-    Properties:
-      MetricName: Errors
-      Dimensions: [{ Name: FunctionName, Value: !Ref SweepFunction }]
-      AlarmActions: [!Ref Topic]
   ReadDatabaseUrl:
     Type: AWS::IAM::ManagedPolicy
     Properties:
@@ -49,8 +49,24 @@ Resources:
     Properties: { KeyPolicy: { Statement: [{ Effect: Allow, Action: kms:*, Resource: \"*\" }] } }
 ";
 
+/// The alarm that such a function needs.
+const ALARMS: &str = "
+Resources:
+  SweepErrorsAlarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      MetricName: Errors
+      Dimensions: [{ Name: FunctionName, Value: !Sub \"kitloop-${Environment}-sweep\" }]
+      AlarmActions: [!Ref Topic]
+";
+
 fn findings(template: &str) -> Vec<String> {
-    violations(&Template::parse(template).unwrap(), &["sweep".to_owned()])
+    findings_with_alarms(template, ALARMS)
+}
+
+fn findings_with_alarms(template: &str, alarms: &str) -> Vec<String> {
+    let [template, alarms] = [template, alarms].map(|text| Template::parse(text).unwrap());
+    violations(&template, &alarms, &["sweep".to_owned()])
 }
 
 /// What is found when this part of the good template reads otherwise.
@@ -60,7 +76,7 @@ fn with(part: &str, otherwise: &str) -> Vec<String> {
 }
 
 #[test]
-fn our_own_template_keeps_the_rules() {
+fn our_own_templates_keep_the_rules() {
     assert_eq!(check(), Ok(()));
 }
 
@@ -129,13 +145,37 @@ fn an_asynchronous_function_without_a_dead_letter_queue_is_found() {
 }
 
 #[test]
+fn a_subscription_without_a_dead_letter_queue_is_found() {
+    let subscription = "Type: SNS\n          Properties:\n            Topic: !Ref Topic\n";
+    let schedule =
+        "Type: ScheduleV2\n          Properties:\n            DeadLetterConfig: { Arn: !GetAtt Lost.Arn }\n";
+    assert_eq!(with(schedule, subscription), ["SweepFunction: event Clock has no RedrivePolicy"]);
+    let redriven = format!("{subscription}            RedrivePolicy: {{}}\n");
+    assert_eq!(with(schedule, &redriven), Vec::<String>::new());
+}
+
+#[test]
 fn a_scheduled_function_without_an_alarm_that_tells_somebody_is_found() {
     let expected = ["SweepFunction has no alarm on its errors"];
-    assert_eq!(with("MetricName: Errors", "MetricName: Duration"), expected);
-    assert_eq!(with("Value: !Ref SweepFunction", "Value: !Ref OtherFunction"), expected);
-    assert_eq!(with("AlarmActions: [!Ref Topic]", "AlarmActions: []"), expected);
-    let conditional = "Type: AWS::CloudWatch::Alarm\n    Condition: IsGradual";
-    assert_eq!(with("Type: AWS::CloudWatch::Alarm", conditional), expected);
+    for (part, otherwise) in [
+        ("MetricName: Errors", "MetricName: Duration"),
+        ("kitloop-${Environment}-sweep", "kitloop-${Environment}-swep"),
+        ("AlarmActions: [!Ref Topic]", "AlarmActions: []"),
+        ("Type: AWS::CloudWatch::Alarm", "Type: AWS::CloudWatch::Alarm\n    Condition: IsGradual"),
+    ] {
+        assert!(ALARMS.contains(part));
+        assert_eq!(findings_with_alarms(TEMPLATE, &ALARMS.replace(part, otherwise)), expected, "{part}");
+    }
+}
+
+#[test]
+fn a_parameter_that_is_in_no_group_or_in_two_is_found() {
+    assert_eq!(
+        with("Parameters: [Environment] }", "Parameters: [] }"),
+        ["Environment is in 0 groups of parameters"]
+    );
+    let twice = "Parameters: [Environment, Environment] }";
+    assert_eq!(with("Parameters: [Environment] }", twice), ["Environment is in 2 groups of parameters"]);
 }
 
 #[test]
