@@ -24,6 +24,11 @@ use crate::stripe::Stripe;
 use crate::telemetry::meter::{self, Spent};
 use crate::telemetry::{self, ANSWERED, Ending, Outcome};
 
+/// How long an answer waits for errors to be reported; after it Lambda stops the sandbox until the next event.
+const TIME_TO_REPORT: Duration = Duration::from_millis(50);
+/// As much for a start that failed: nobody waits for an answer, and the process ends.
+const TIME_TO_REPORT_FAILED_START: Duration = Duration::from_secs(2);
+
 /// Everything a use case works with; one per sandbox, shared by all its invocations.
 pub struct App {
     /// The settings.
@@ -94,19 +99,35 @@ pub enum BootError {
 /// connections, which the init phase makes so that no request waits for them. A start without a database succeeds.
 ///
 /// # Errors
-/// [`BootError`], already logged.
+/// [`BootError`], already logged and reported.
 pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, BootError> {
     let started = Instant::now();
     telemetry::init(config::log_filter().as_deref());
+    telemetry::set_sandbox(function, &config::environment());
     let network = Network::default();
+    if let Some(sentry) = config::sentry() {
+        telemetry::sentry::start(sentry, &network);
+    }
+    match ready(function, needs, &network).await {
+        Ok(app) => {
+            telemetry::metrics::cold_start(started.elapsed());
+            Ok(app)
+        }
+        Err(error) => {
+            telemetry::sentry::flush(TIME_TO_REPORT_FAILED_START).await;
+            Err(error)
+        }
+    }
+}
+
+async fn ready(function: &'static str, needs: Needs, network: &Network) -> Result<Arc<App>, BootError> {
     let config =
-        Config::load_with_parameters(needs, &network).await.inspect_err(|ConfigErrors(problems)| {
+        Config::load_with_parameters(needs, network).await.inspect_err(|ConfigErrors(problems)| {
             for BadSetting { setting, problem } in problems {
                 tracing::error!(function, %setting, problem, "boot.bad_setting");
             }
         })?;
-    telemetry::set_sandbox(function, &config.environment);
-    let app = App::with_network(config, &network)
+    let app = App::with_network(config, network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());
     if app.guard.is_configured() || app.stripe.is_some() || app.email.is_some() {
@@ -115,7 +136,6 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
         network.warm();
     }
     say_what_is_off(function, needs, &app);
-    telemetry::metrics::cold_start(started.elapsed());
     Ok(Arc::new(app))
 }
 
@@ -140,6 +160,7 @@ pub async fn serve_http(
 ) -> Result<(), BootError> {
     let serve = async |event: LambdaEvent<LambdaRequest>| {
         let response = handler(&app, http::from_payload(event)).await;
+        telemetry::sentry::flush(TIME_TO_REPORT).await;
         Ok::<Value, Infallible>(http::into_event(response))
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
@@ -158,7 +179,9 @@ pub async fn serve_events(
     let serve = async |event: LambdaEvent<Value>| {
         let function = telemetry::sandbox().function;
         let span = tracing::error_span!("event", function, correlation_id = event.context.request_id);
-        handle_event(&app, event, &handler).instrument(span).await
+        let outcome = handle_event(&app, event, &handler).instrument(span).await;
+        telemetry::sentry::flush(TIME_TO_REPORT).await;
+        outcome
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
 }

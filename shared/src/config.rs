@@ -5,6 +5,7 @@ mod email;
 mod origins;
 mod reader;
 mod rotating;
+mod sentry;
 mod ssm;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use self::email::EmailConfig;
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
 pub use self::reader::{BadSetting, ConfigErrors};
+pub use self::sentry::{SentryConfig, sentry};
 use crate::network::Network;
 
 /// Where a setting's text comes from: its name in, its value out.
@@ -135,6 +137,8 @@ pub struct StripeConfig {
     pub attempt_timeout: Duration,
 }
 
+const ENVIRONMENT: &str = "ENVIRONMENT";
+const DEFAULT_ENVIRONMENT: &str = "local";
 /// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).
 const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -175,7 +179,7 @@ impl Config {
     pub fn from_lookup(needs: Needs, lookup: Lookup<'_>) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(lookup);
         let config = Self {
-            environment: reader.text_or("ENVIRONMENT", "local"),
+            environment: reader.text_or(ENVIRONMENT, DEFAULT_ENVIRONMENT),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
             beat_interval: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
             database: database(&mut reader),
@@ -188,6 +192,7 @@ impl Config {
             guard: aws::guard(&mut reader),
             origins: origins::origins(&mut reader),
         };
+        sentry::check(&mut reader);
         reader.finish(config)
     }
 
@@ -197,6 +202,13 @@ impl Config {
     pub fn configured(&self) -> [(&'static str, bool); 2] {
         [("stripe_api", self.stripe.is_some()), ("guard", self.guard.table.is_some())]
     }
+}
+
+/// `ENVIRONMENT`, for lines and reports about a bad configuration; read before all else.
+#[must_use]
+pub fn environment() -> String {
+    let value = std::env::var(ENVIRONMENT).ok().filter(|value| !value.trim().is_empty());
+    value.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned())
 }
 
 /// What to log (`RUST_LOG`, else `LOG_LEVEL`); read before all else, so that a bad configuration can be logged.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::embedded;
+use super::{OURS, embedded, sentry};
 use crate::clock;
 
 /// Takes a whole line, its newline included.
@@ -63,7 +63,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
         let mut fields = LogFields::default();
         event.record(&mut fields);
         all.extend(fields.0);
-        (self.write)(&line(event.metadata(), all));
+        let metadata = event.metadata();
+        if *metadata.level() == Level::ERROR && metadata.target().starts_with(OURS) {
+            sentry::report(metadata.target(), &all);
+        }
+        (self.write)(&line(metadata, all));
     }
 }
 

@@ -9,6 +9,7 @@ mod json_layer;
 pub mod meter;
 pub mod metrics;
 mod sandbox;
+pub mod sentry;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -29,6 +30,8 @@ use self::json_layer::JsonLayer;
 pub use self::metrics::Outcome;
 pub use self::sandbox::{sandbox, set_sandbox};
 
+/// How the targets of our own lines begin.
+const OURS: &str = "kitloop";
 /// Where the runtime logs errors and panics of handlers once more, after we did with the correlation id.
 const LOGGED_BY_US: &str = "lambda_runtime::layers::panic";
 /// Where the runtime opens the span of an invocation, which has its request id and trace id and nothing else.
@@ -64,7 +67,7 @@ fn kept<S: Subscriber + for<'a> LookupSpan<'a>>(asked: Option<&str>) -> impl Fil
 /// their tokens, `tokio_postgres` parameters, `hyper` headers.
 fn holds_no_secret(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    let is_ours = target.starts_with("kitloop");
+    let is_ours = target.starts_with(OURS);
     let is_invocation = metadata.is_span() && target == INVOCATION;
     is_ours || is_invocation || (*metadata.level() <= Level::WARN && target != LOGGED_BY_US)
 }
