@@ -82,6 +82,21 @@ create index jobs_due on public.jobs (run_after) where status in ('queued', 'run
 comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}.';
 comment on column public.jobs.fencing_token is 'Grows with each claim; a worker whose token is old may not finish the job.';
 
+-- A job that was given up, each time that it was: a person has to look.
+create table public.job_dead_letters (
+    id uuid primary key default gen_random_uuid(),
+    job_id uuid not null references public.jobs,
+    kind text not null,
+    attempts integer not null,
+    last_error text not null,
+    died_at timestamptz not null default now(),
+    replayed_at timestamptz,
+    replayed_by text,
+    check ((replayed_at is null) = (replayed_by is null))
+);
+create unique index job_dead_letters_one_open on public.job_dead_letters (job_id) where replayed_at is null;
+create index job_dead_letters_by_time on public.job_dead_letters (died_at, id);
+
 create table public.worker_heartbeats (
     worker text primary key,
     beat_at timestamptz not null
@@ -124,6 +139,7 @@ alter table public.stripe_webhook_events enable row level security;
 alter table public.idempotency_keys enable row level security;
 alter table public.notification_logs enable row level security;
 alter table public.jobs enable row level security;
+alter table public.job_dead_letters enable row level security;
 alter table public.worker_heartbeats enable row level security;
 alter table public.cron_runs enable row level security;
 alter table public.audit_logs enable row level security;

@@ -56,7 +56,8 @@ grant execute on function kitloop.claims_see_customer(uuid) to authenticated;
 revoke all on
 public.providers, public.provider_members, public.gear_items, public.customers, public.reservations,
 public.reservation_lines, public.payments, public.refunds, public.disputes, public.stripe_webhook_events,
-public.idempotency_keys, public.notification_logs, public.jobs, public.worker_heartbeats, public.cron_runs, public.audit_logs
+public.idempotency_keys, public.notification_logs, public.jobs, public.job_dead_letters, public.worker_heartbeats,
+public.cron_runs, public.audit_logs
 from anon, authenticated;
 
 -- The migrator's own table is in public too.

@@ -27,7 +27,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     end
 $$;
 
--- Ends a job for good, as failed: a person has to look. A payment that could not be captured may be declined again; what
+-- Ends a job as failed, with a dead letter: a person has to look. A payment that could not be captured may be declined again; what
 -- a refund should have carried is owed. The caller holds the payment and the job.
 create function kitloop.fail_job(p_job_id uuid, p_error text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -38,6 +38,8 @@ begin
     set status = 'failed', lease_until = null, last_error = p_error, finished_at = clock_timestamp()
     where j.id = p_job_id
     returning * into v_job;
+    insert into public.job_dead_letters (job_id, kind, attempts, last_error, died_at)
+    values (p_job_id, v_job.kind, v_job.attempts, p_error, v_job.finished_at);
     case v_job.kind
         when 'capture_payment_intent' then
             update public.payments p set status = 'requires_capture'

@@ -3,7 +3,6 @@
 
 create index stripe_webhook_events_by_time on public.stripe_webhook_events (created_at, id);
 create index reservations_by_time on public.reservations (created_at);
-create index jobs_failed on public.jobs (finished_at, id) where status = 'failed';
 
 -- A page of at most p_limit items, given up to one more, each with its `id`.
 create function kitloop.ops_page(p_items jsonb [], p_limit integer) returns jsonb
@@ -26,7 +25,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     select regexp_replace(p_text, '[^[:space:]<>"'']+@[^[:space:]<>"'']+', '***', 'g')
 $$;
 
--- The jobs: how many wait and run, and how many were given up.
+-- The jobs: how many wait and run, how many were given up, and how many of those nobody has had run again.
 create function kitloop.ops_job_metrics(p_now timestamptz) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
@@ -39,11 +38,11 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
             from public.jobs j
             where j.status in ('queued', 'running')
         ),
-        'jobs_failed_last_hour', count(*) filter (where j.finished_at > p_now - interval '1 hour'),
-        'dead_letters_last_24h', count(*)
+        'jobs_failed_last_hour', count(*) filter (where l.died_at > p_now - interval '1 hour'),
+        'dead_letters_last_24h', count(*) filter (where l.replayed_at is null)
     )
-    from public.jobs j
-    where j.status = 'failed' and j.finished_at > p_now - interval '24 hours'
+    from public.job_dead_letters l
+    where l.died_at > p_now - interval '24 hours'
 $$;
 
 -- The holds of the last 24 hours: how many are open, lapsed, and became bookings (of those that are no hold any more).
@@ -149,26 +148,6 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         limit p_limit + 1
     ), p_limit)
     where p_cursor is null or exists (select from public.stripe_webhook_events c where c.id = p_cursor)
-$$;
-
--- The operation: jobs that were given up. Null for a cursor that is no such job.
-create function kitloop.ops_dead_letters(p_cursor uuid, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select kitloop.ops_page(array(
-        select jsonb_build_object(
-            'id', j.id, 'kind', j.kind, 'attempts', j.attempts, 'last_error', kitloop.ops_masked(j.last_error),
-            'payment_id', j.payment_id, 'refund_id', j.refund_id, 'notification_id', j.notification_id,
-            'created_at', j.created_at, 'failed_at', j.finished_at
-        )
-        from public.jobs j
-        where j.status = 'failed'
-            and (p_cursor is null or (j.finished_at, j.id) < (
-                select c.finished_at, c.id from public.jobs c where c.id = p_cursor
-            ))
-        order by j.finished_at desc, j.id desc
-        limit p_limit + 1
-    ), p_limit)
-    where p_cursor is null or exists (select from public.jobs c where c.id = p_cursor and c.status = 'failed')
 $$;
 
 -- The operation: who did what, of one action or reservation where given.
@@ -303,7 +282,6 @@ $$;
 
 grant execute on function kitloop.ops_metrics(integer, jsonb) to kitloop_app;
 grant execute on function kitloop.ops_webhook_events(text, text, uuid, text, integer) to kitloop_app;
-grant execute on function kitloop.ops_dead_letters(uuid, integer) to kitloop_app;
 grant execute on function kitloop.ops_audit(text, uuid, bigint, integer) to kitloop_app;
 grant execute on function kitloop.ops_counts(uuid) to kitloop_app;
 grant execute on function kitloop.ops_reservation_stats(uuid, integer) to kitloop_app;

@@ -5,6 +5,7 @@ mod email;
 mod origins;
 mod reader;
 mod rotating;
+mod secret;
 mod sentry;
 mod ssm;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use self::email::EmailConfig;
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
 pub use self::reader::{BadSetting, ConfigErrors};
+pub use self::secret::Secret;
 pub use self::sentry::{SentryConfig, sentry};
 use crate::network::Network;
 
@@ -91,11 +93,11 @@ pub struct Config {
     /// How e-mail is sent, where it is. None: it is off.
     pub email: Option<EmailConfig>,
     /// `STRIPE_WEBHOOK_SECRET`: the live signing secrets.
-    pub webhook_secrets: Vec<SecretString>,
+    pub webhook_secrets: Secret<Vec<SecretString>>,
     /// `CRON_SECRET`: the live secrets of scheduled endpoints. None: closed over HTTP.
-    pub cron_secrets: Vec<SecretString>,
+    pub cron_secrets: Secret<Vec<SecretString>>,
     /// `ADMIN_TOKEN`: the live tokens of operators. None: closed.
-    pub admin_tokens: Vec<SecretString>,
+    pub admin_tokens: Secret<Vec<SecretString>>,
     /// Rate limits and claims.
     pub guard: GuardConfig,
     /// The browser origins that may call.
@@ -106,7 +108,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     /// `DATABASE_URL`: of the login role that may execute the operations and nothing else.
-    pub url: SecretString,
+    pub url: Secret,
     /// `DATABASE_CA_FILE`: PEM file of the authority that signs the server's certificate.
     pub ca_file: Option<PathBuf>,
     /// For connecting, TLS and logging in together.
@@ -117,7 +119,7 @@ pub struct DatabaseConfig {
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
     /// `SUPABASE_JWT_SECRET`: the live HS256 secrets, the current one first.
-    pub secrets: Vec<SecretString>,
+    pub secrets: Secret<Vec<SecretString>>,
     /// `SUPABASE_JWKS_URL`: where the RS256 and ES256 keys are published.
     pub jwks_url: Option<String>,
     /// `JWT_ISSUER`: the `iss` a token must have.
@@ -132,7 +134,7 @@ pub struct StripeConfig {
     /// `STRIPE_API_BASE`: `https://api.stripe.com`, or the address of a stand-in.
     pub api_base: String,
     /// `STRIPE_SECRET_KEY`: `sk_live_…`, `sk_test_…` or a restricted key.
-    pub secret_key: SecretString,
+    pub secret_key: Secret,
     /// How long one attempt may take.
     pub attempt_timeout: Duration,
 }
@@ -169,7 +171,8 @@ impl Config {
         network: &Network,
     ) -> Result<Self, ConfigErrors> {
         let parameters = ssm::resolve(variables, network).await?;
-        Self::from_lookup(needs, &|name| parameters.get(name).or_else(|| variables.get(name)).cloned())
+        let lookup = |name: &str| parameters.value(name).or_else(|| variables.get(name)).cloned();
+        Self::read(needs, Reader::with_parameters(&lookup, &parameters))
     }
 
     /// The settings that `lookup` knows; for tests, and for secrets that come from elsewhere.
@@ -177,7 +180,10 @@ impl Config {
     /// # Errors
     /// Names every setting that is missing or malformed.
     pub fn from_lookup(needs: Needs, lookup: Lookup<'_>) -> Result<Self, ConfigErrors> {
-        let mut reader = Reader::new(lookup);
+        Self::read(needs, Reader::new(lookup))
+    }
+
+    fn read(needs: Needs, mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
         let config = Self {
             environment: reader.text_or(ENVIRONMENT, DEFAULT_ENVIRONMENT),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
@@ -220,12 +226,16 @@ pub fn log_filter() -> Option<String> {
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
-    let url = reader.required_if("DATABASE_URL", true).unwrap_or_default();
-    if !url.is_empty() && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        reader.reject("DATABASE_URL", "must start with postgres:// or postgresql://");
-    }
+    let url = reader.secret("DATABASE_URL", true, |url| {
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if is_postgres {
+            Ok(url.into())
+        } else {
+            Err("must start with postgres:// or postgresql://".to_owned())
+        }
+    });
     DatabaseConfig {
-        url: url.into(),
+        url: url.unwrap_or_else(|| SecretString::default().into()),
         ca_file: reader.text("DATABASE_CA_FILE").map(PathBuf::from),
         connect_timeout: DATABASE_CONNECT_TIMEOUT,
     }
@@ -234,7 +244,7 @@ fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
 fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {
     let secrets = reader.rotating("SUPABASE_JWT_SECRET", false, SHORTEST_HS256_SECRET);
     let jwks_url = reader.url("SUPABASE_JWKS_URL");
-    let configured = !secrets.is_empty() || jwks_url.is_some();
+    let configured = !secrets.current().is_empty() || jwks_url.is_some();
     if required && !configured {
         reader
             .reject("SUPABASE_JWT_SECRET", "is missing, and so is SUPABASE_JWKS_URL: one of them is needed");
@@ -245,11 +255,11 @@ fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {
 }
 
 fn stripe(reader: &mut Reader<'_>, required: bool) -> Option<StripeConfig> {
-    let secret_key = reader.required_if("STRIPE_SECRET_KEY", required);
+    let secret_key = reader.key("STRIPE_SECRET_KEY", required);
     let api_base = reader.url("STRIPE_API_BASE").unwrap_or_else(|| "https://api.stripe.com".to_owned());
     secret_key.map(|secret_key| StripeConfig {
         api_base,
-        secret_key: secret_key.into(),
+        secret_key,
         attempt_timeout: STRIPE_ATTEMPT_TIMEOUT,
     })
 }

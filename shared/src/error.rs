@@ -156,6 +156,8 @@ codes! {
     ReservationNotFound = "reservation_not_found",
     /// No such event of Stripe's in the log.
     EventNotFound = "event_not_found",
+    /// No such dead letter.
+    DeadLetterNotFound = "dead_letter_not_found",
     /// The function does not know the method.
     MethodNotAllowed = "method_not_allowed",
     /// The stock does not suffice over the whole period.
@@ -196,6 +198,10 @@ codes! {
     PaymentDisputed = "payment_disputed",
     /// Another invocation is at the same work.
     AlreadyRunning = "already_running",
+    /// An operator has had the job run again before.
+    AlreadyReplayed = "already_replayed",
+    /// What a job was for is not wanted any more, or is under way another way.
+    JobObsolete = "job_obsolete",
     /// The hold has lapsed.
     HoldExpired = "hold_expired",
     /// The body is over the limit.
@@ -219,6 +225,7 @@ impl Code {
             Self::GearNotFound => "The provider has no such gear, or does not rent it out any more.",
             Self::ReservationNotFound => "There is no such reservation.",
             Self::EventNotFound => "There is no such event.",
+            Self::DeadLetterNotFound => "There is no such dead letter.",
             Self::Forbidden => "Only staff of the provider may do this.",
             Self::LeadTimeTooShort => "The period starts too soon, or in the past.",
             Self::BeyondHorizon => "The period starts later than the provider takes reservations for.",
@@ -251,6 +258,8 @@ impl Code {
                 "The payment is disputed: nothing can be refunded until the bank decides."
             }
             Self::AlreadyRunning => "Another invocation is at it.",
+            Self::AlreadyReplayed => "The job has been run again already.",
+            Self::JobObsolete => "What the job was for is not wanted any more, or is under way another way.",
             Self::HoldExpired => "The hold has lapsed.",
             Self::MalformedBody => "The body cannot be read.",
             Self::InvalidRequest => "One or more fields are missing or wrong.",

@@ -4,10 +4,11 @@
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::Arc;
 
     use kitloop::config::{Config, Needs};
     use kitloop::network::Network;
-    use secrecy::ExposeSecret as _;
+    use secrecy::{ExposeSecret as _, SecretString};
     use serde_json::json;
     use uuid::Uuid;
 
@@ -28,7 +29,9 @@ mod tests {
                 "authorization",
                 format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=x"),
             )
-            .body(json!({"Name": name, "Value": value, "Type": "SecureString"}).to_string())
+            .body(
+                json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true}).to_string(),
+            )
             .send()
             .await
             .unwrap();
@@ -59,9 +62,55 @@ mod tests {
             ("CRON_SECRET", &format!("ssm:{path}/cron")),
         ]);
         let config = Config::from_variables(Needs::SCHEDULE, &variables, &Network::default()).await.unwrap();
-        let secrets: Vec<&str> = config.cron_secrets.iter().map(|secret| secret.expose_secret()).collect();
+        let secrets = config.cron_secrets.current();
+        let secrets: Vec<&str> = secrets.iter().map(|secret| secret.expose_secret()).collect();
         assert_eq!(secrets, ["the-newer-secret", "the-older-secret"]);
-        assert!(config.database.url.expose_secret().starts_with("postgres://"));
+        assert!(config.database.url.current().expose_secret().starts_with("postgres://"));
+    }
+
+    /// A configuration whose schedules' secret refers to this parameter.
+    async fn with_cron_secret(parameter: &str) -> Config {
+        let variables = variables(&[
+            ("AWS_ENDPOINT_URL", &endpoint()),
+            ("DATABASE_URL", "postgres://kitloop_app@127.0.0.1/kitloop"),
+            ("CRON_SECRET", &format!("ssm:{parameter}")),
+        ]);
+        Config::from_variables(Needs::SCHEDULE, &variables, &Network::default()).await.unwrap()
+    }
+
+    /// Whether somebody who knows this secret is let in.
+    async fn opens(config: &Config, given: &str) -> bool {
+        let compare = async |secrets: Arc<Vec<SecretString>>| {
+            if secrets.iter().any(|secret| secret.expose_secret() == given) { Ok(()) } else { Err(()) }
+        };
+        config.cron_secrets.try_with(compare, |()| true).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_refused_secret_is_read_again_but_not_every_time() {
+        let parameter = format!("/kitloop/{}", Uuid::new_v4());
+        put_parameter(&parameter, "the-first-secret").await;
+        let config = with_cron_secret(&parameter).await;
+        let same = config.clone();
+        put_parameter(&parameter, r#"{"current": "the-second-secret", "previous": "the-first-secret"}"#)
+            .await;
+        assert!(opens(&config, "the-first-secret").await, "known from the start, so nothing was read");
+        assert!(opens(&config, "the-second-secret").await);
+        assert!(opens(&same, "the-second-secret").await, "what one finds out, all know");
+
+        put_parameter(&parameter, "the-third-secret").await;
+        assert!(!opens(&config, "the-third-secret").await, "the last time was just now");
+        assert!(opens(&config, "the-second-secret").await);
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_makes_no_sense_changes_nothing() {
+        let parameter = format!("/kitloop/{}", Uuid::new_v4());
+        put_parameter(&parameter, "the-first-secret").await;
+        let config = with_cron_secret(&parameter).await;
+        put_parameter(&parameter, "short").await;
+        assert!(!opens(&config, "short").await);
+        assert!(opens(&config, "the-first-secret").await);
     }
 
     #[tokio::test]

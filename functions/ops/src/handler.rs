@@ -50,6 +50,13 @@ async fn answer(app: &App, call: &Call, resource: &Resource) -> Result<Answer, E
             }))
         }
         Resource::DeadLetters => dead_letters(app, call.query()).await,
+        Resource::DeadLetterReplay(id) => {
+            let id = id.parse().map_err(|_| Refusal::of(Code::DeadLetterNotFound))?;
+            let job = db::replay_dead_letter(&app.db, id, &operator(call)?).await?;
+            Answer::accepted(
+                json!({"dead_letter_id": id, "job_id": job.job_id, "kind": job.kind, "status": "queued"}),
+            )
+        }
         Resource::ReservationStats => reservation_stats(app, call.query()).await,
         Resource::Counts => counts(app, call.query()).await,
         Resource::Consistency if call.method() == "POST" => {
@@ -74,9 +81,11 @@ async fn webhook_events(app: &App, mut query: Fields) -> Result<Answer, Error> {
 }
 
 async fn dead_letters(app: &App, mut query: Fields) -> Result<Answer, Error> {
+    let status = query.optional_choice("status", &["open", "replayed"]);
     let (cursor, limit) = (query.optional_uuid("cursor"), limit(&mut query));
     query.finish(|| Some(()))?;
-    Answer::ok(db::ops_dead_letters(&app.db, cursor, limit).await?)
+    let is_open = status.map(|status| status == "open");
+    Answer::ok(db::ops_dead_letters(&app.db, is_open, cursor, limit).await?)
 }
 
 async fn reservation_stats(app: &App, mut query: Fields) -> Result<Answer, Error> {

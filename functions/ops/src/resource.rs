@@ -7,6 +7,7 @@ pub(crate) enum Resource {
     WebhookEvents,
     WebhookEventReplay(String),
     DeadLetters,
+    DeadLetterReplay(String),
     ReservationStats,
     Counts,
     Consistency,
@@ -22,6 +23,7 @@ impl Resource {
             ["webhook-events"] => Self::WebhookEvents,
             ["webhook-events", event_id, "replay"] => Self::WebhookEventReplay((*event_id).to_owned()),
             ["dead-letters"] => Self::DeadLetters,
+            ["dead-letters", id, "replay"] => Self::DeadLetterReplay((*id).to_owned()),
             ["reservation-stats"] => Self::ReservationStats,
             ["counts"] => Self::Counts,
             ["consistency"] => Self::Consistency,
@@ -33,7 +35,7 @@ impl Resource {
     /// The methods it knows.
     pub(crate) const fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::WebhookEventReplay(_) => &["POST"],
+            Self::WebhookEventReplay(_) | Self::DeadLetterReplay(_) => &["POST"],
             Self::Consistency | Self::Unknown => &["GET", "POST"],
             _ => &["GET"],
         }

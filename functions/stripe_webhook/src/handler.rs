@@ -1,5 +1,7 @@
 //! `POST /stripe_webhook`: verify the signature over the raw bytes, apply the event, answer with the decision.
 
+use std::sync::Arc;
+
 use kitloop::app::webhook;
 use kitloop::boot::App;
 use kitloop::clock;
@@ -7,7 +9,7 @@ use kitloop::domain::Decision;
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, Refusal};
 use kitloop::http::{Answer, Call, Origins, WEBHOOK_BODY_LIMIT};
-use kitloop::stripe::{self, Event, VerifiedPayload};
+use kitloop::stripe::{self, Event, SignatureError, VerifiedPayload};
 use lambda_http::{Body, Request, Response};
 
 /// Good signatures are never limited, whatever Stripe sends at once; bad ones are.
@@ -39,7 +41,9 @@ async fn stripe_webhook(app: &App, call: &Call) -> Result<Answer, Error> {
 
 async fn verify<'a>(app: &App, call: &'a Call) -> Result<VerifiedPayload<'a>, Error> {
     let signature = call.header("stripe-signature");
-    match stripe::verify(call.raw_body(), signature, &app.config.webhook_secrets, clock::now()) {
+    let check =
+        async |secrets: Arc<Vec<_>>| stripe::verify(call.raw_body(), signature, &secrets, clock::now());
+    match app.config.webhook_secrets.try_with(check, SignatureError::is_mismatch).await {
         Ok(payload) => Ok(payload),
         Err(error) => {
             door::penalise(app, ENDPOINT.name, call).await?;

@@ -142,7 +142,7 @@ async fn passing_failures_are_told_from_final_ones() -> anyhow::Result<()> {
 async fn a_key_that_does_not_hold_is_tried_again_later() -> anyhow::Result<()> {
     let stand_in = ResendStandIn::start(None).await?;
     let answer = send(&client_with(stand_in.base_url(), "old_key")?).await?;
-    assert_eq!(answer, Err(EmailError::Unavailable { reason: "status 403".to_owned() }));
+    assert_eq!(answer, Err(EmailError::KeyRefused { status: 403 }));
     Ok(())
 }
 

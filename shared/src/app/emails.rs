@@ -50,7 +50,9 @@ async fn send(
         Err(EmailError::Refused { name, .. }) if name == "invalid_idempotent_request" => {
             Ok(EmailDelivery::Sent { message_id: None })
         }
-        Err(error @ EmailError::Unavailable { .. }) => Err((error, JobRetry::Later)),
+        Err(error @ (EmailError::Unavailable { .. } | EmailError::KeyRefused { .. })) => {
+            Err((error, JobRetry::Later))
+        }
         Err(error @ EmailError::Refused { .. }) => Err((error, JobRetry::Never)),
     }
 }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+use super::secret::Secret;
+use super::ssm::Parameters;
 use super::{Lookup, rotating};
 
 /// One setting that is missing or malformed. Never holds the value, which may be a secret.
@@ -39,12 +41,18 @@ impl std::error::Error for ConfigErrors {}
 /// Collects problems instead of stopping at the first.
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
+    parameters: Option<&'a Parameters>,
     problems: Vec<BadSetting>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(lookup: Lookup<'a>) -> Self {
-        Self { lookup, problems: Vec::new() }
+        Self { lookup, parameters: None, problems: Vec::new() }
+    }
+
+    /// A reader of settings some of which refer to parameters.
+    pub(super) fn with_parameters(lookup: Lookup<'a>, parameters: &'a Parameters) -> Self {
+        Self { parameters: Some(parameters), ..Self::new(lookup) }
     }
 
     /// The setting's text. An empty one counts as absent: that is how templates say "not set".
@@ -109,18 +117,32 @@ impl<'a> Reader<'a> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
+    /// A secret, which is read again from its parameter when it was refused.
+    pub(super) fn secret<T>(
+        &mut self,
+        name: &'static str,
+        required: bool,
+        parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Option<Secret<T>> {
+        let text = self.required_if(name, required)?;
+        let parameter = self.parameters.and_then(|parameters| parameters.parameter(name));
+        Secret::new(name, text, parse, parameter).map_err(|problem| self.reject(name, problem)).ok()
+    }
+
+    /// A secret of one value.
+    pub(super) fn key(&mut self, name: &'static str, required: bool) -> Option<Secret> {
+        self.secret(name, required, |text| Ok(text.into()))
+    }
+
     /// A secret of `shortest` bytes at least that may have a predecessor which is still good.
     pub(super) fn rotating(
         &mut self,
         name: &'static str,
         required: bool,
         shortest: usize,
-    ) -> Vec<SecretString> {
-        let Some(text) = self.required_if(name, required) else { return Vec::new() };
-        rotating::parse(&text, shortest).unwrap_or_else(|problem| {
-            self.reject(name, problem);
-            Vec::new()
-        })
+    ) -> Secret<Vec<SecretString>> {
+        let secrets = self.secret(name, required, move |text| rotating::parse(text, shortest));
+        secrets.unwrap_or_else(|| Vec::new().into())
     }
 
     pub(super) fn reject(&mut self, setting: &'static str, problem: impl Into<String>) {

@@ -22,28 +22,75 @@ const PREFIX: &str = "ssm:";
 const NAMES_PER_CALL: usize = 10;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The values of those `variables` that refer to parameters, by the variable's name.
+/// What the Parameter Store gave the settings that refer to it.
+#[derive(Default)]
+pub(super) struct Parameters {
+    /// By the setting's name.
+    values: HashMap<String, String>,
+    references: HashMap<String, Parameter>,
+}
+
+impl Parameters {
+    /// The value of a setting that refers to a parameter.
+    pub(super) fn value(&self, setting: &str) -> Option<&String> {
+        self.values.get(setting)
+    }
+
+    /// The parameter that a setting refers to.
+    pub(super) fn parameter(&self, setting: &str) -> Option<Parameter> {
+        self.references.get(setting).cloned()
+    }
+}
+
+/// A parameter, and how it is read.
+#[derive(Clone)]
+pub(super) struct Parameter {
+    name: String,
+    aws: AwsConfig,
+    network: Network,
+}
+
+impl Parameter {
+    /// Its value now.
+    ///
+    /// # Errors
+    /// Says in a few words why it cannot be read.
+    pub(super) async fn read(&self) -> Result<String, String> {
+        let mut found = get_parameters(&self.aws, &[&self.name], &self.network).await?;
+        let value = found.remove(&self.name).ok_or_else(|| "the parameter does not exist".to_owned())?;
+        Ok(value.trim().to_owned())
+    }
+}
+
+/// The values of those `variables` that refer to parameters.
 pub(super) async fn resolve(
     variables: &HashMap<String, String>,
     network: &Network,
-) -> Result<HashMap<String, String>, ConfigErrors> {
+) -> Result<Parameters, ConfigErrors> {
     let references: Vec<(&str, &str)> = (variables.iter())
         .filter_map(|(setting, value)| Some((setting.as_str(), value.trim().strip_prefix(PREFIX)?)))
         .collect();
     if references.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Parameters::default());
     }
     let lookup = |name: &str| variables.get(name).cloned();
     let mut reader = Reader::new(&lookup);
     let aws = aws::aws(&mut reader);
-    let Some(aws) = reader.finish(aws)? else { return Ok(HashMap::new()) };
+    let Some(aws) = reader.finish(aws)? else { return Ok(Parameters::default()) };
     let names: Vec<&str> = references.iter().map(|(_, name)| *name).collect();
-    let mut parameters = HashMap::new();
+    let mut found = HashMap::new();
     for names in names.chunks(NAMES_PER_CALL) {
-        let found = get_parameters(&aws, names, network).await;
-        parameters.extend(found.map_err(|error| unreadable(&references, &error))?);
+        let page = get_parameters(&aws, names, network).await;
+        found.extend(page.map_err(|error| unreadable(&references, &error))?);
     }
-    assign(&references, &parameters)
+    let parameter =
+        |name: &str| Parameter { name: name.to_owned(), aws: aws.clone(), network: network.clone() };
+    Ok(Parameters {
+        values: assign(&references, &found)?,
+        references: (references.iter())
+            .map(|(setting, name)| ((*setting).to_owned(), parameter(name)))
+            .collect(),
+    })
 }
 
 /// Gives each setting its parameter's value, or names every setting whose parameter is not there.
@@ -74,12 +121,12 @@ fn problem(setting: &str, problem: &str) -> BadSetting {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Found {
-    parameters: Vec<Parameter>,
+    parameters: Vec<FoundParameter>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Parameter {
+struct FoundParameter {
     name: String,
     value: String,
 }
@@ -161,13 +208,13 @@ mod tests {
     async fn without_references_aws_is_not_asked() {
         let variables = texts(&[("CRON_SECRET", "plain")]);
         let resolved = resolve(&variables, &Network::default()).await.unwrap();
-        assert!(resolved.is_empty());
+        assert!(resolved.values.is_empty());
     }
 
     #[tokio::test]
     async fn references_need_the_settings_of_aws() {
         let variables = texts(&[("CRON_SECRET", "ssm:/kitloop/cron")]);
-        let errors = resolve(&variables, &Network::default()).await.unwrap_err();
+        let errors = resolve(&variables, &Network::default()).await.err().unwrap();
         assert_eq!(errors.0.len(), 3, "{errors}");
     }
 }

@@ -64,7 +64,7 @@ fn a_function_asks_only_for_what_it_needs() {
 #[test]
 fn an_empty_setting_counts_as_absent() {
     let config = config(Needs::DATABASE, &[DATABASE, ("CRON_SECRET", " "), ("GUARD_TABLE", "")]).unwrap();
-    assert!(config.cron_secrets.is_empty());
+    assert!(config.cron_secrets.current().is_empty());
     assert!(config.guard.table.is_none());
 }
 
@@ -94,7 +94,7 @@ fn rotating_secrets_keep_their_order_and_stay_out_of_debug_output() {
     )
     .unwrap();
     let tokens = config.tokens.as_ref().unwrap();
-    assert_eq!(tokens.secrets.first().unwrap().expose_secret(), newer);
+    assert_eq!(tokens.secrets.current().first().unwrap().expose_secret(), newer);
     assert_eq!(tokens.audience, "authenticated");
     let debug = format!("{config:?}");
     assert!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::config::SslMode;
@@ -13,7 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::error::from_postgres;
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Secret};
 use crate::error::Error;
 use crate::telemetry::meter;
 
@@ -31,7 +31,7 @@ pub struct Db {
 }
 
 struct Inner {
-    postgres: tokio_postgres::Config,
+    url: Secret,
     tls: MakeTlsConnector,
     connect_timeout: Duration,
     connection: Mutex<Option<Connection>>,
@@ -50,13 +50,7 @@ impl Db {
     pub fn new(config: &DatabaseConfig) -> Result<Self, Error> {
         let internal =
             |what: &str, error: &dyn std::fmt::Display| Error::Internal(format!("{what}: {error}"));
-        let (url, tls_required) = understood_by_driver(config.url.expose_secret());
-        let mut postgres: tokio_postgres::Config =
-            url.parse().map_err(|_| Error::Internal("DATABASE_URL cannot be parsed".to_owned()))?;
-        if tls_required {
-            postgres.ssl_mode(SslMode::Require);
-        }
-        postgres.application_name("kitloop").connect_timeout(config.connect_timeout);
+        driver_config(&config.url.current())?;
         let mut tls = TlsConnector::builder();
         if let Some(path) = &config.ca_file {
             let pem = std::fs::read(path).map_err(|error| internal("DATABASE_CA_FILE", &error))?;
@@ -65,7 +59,7 @@ impl Db {
         }
         let tls = tls.build().map_err(|error| internal("TLS", &error))?;
         let inner = Inner {
-            postgres,
+            url: config.url.clone(),
             tls: MakeTlsConnector::new(tls),
             connect_timeout: config.connect_timeout,
             connection: Mutex::new(None),
@@ -124,10 +118,17 @@ impl Db {
         Ok(client)
     }
 
-    /// Connects, with TLS and log-in under one timeout, and lets the connection run by itself.
+    /// Connects, if need be by an address and password that took the place of those known so far.
     async fn connect(&self) -> Result<Client, Error> {
+        self.inner.url.try_with(|url| self.connect_to(url), |_| true).await
+    }
+
+    /// Connects, with TLS and log-in under one timeout, and lets the connection run by itself.
+    async fn connect_to(&self, url: Arc<SecretString>) -> Result<Client, Error> {
+        let mut postgres = driver_config(&url)?;
+        postgres.connect_timeout(self.inner.connect_timeout);
         let (client, connection) =
-            timeout(self.inner.connect_timeout, self.inner.postgres.connect(self.inner.tls.clone()))
+            timeout(self.inner.connect_timeout, postgres.connect(self.inner.tls.clone()))
                 .await
                 .map_err(|_| Error::DatabaseUnavailable("could not connect in time".to_owned()))?
                 .map_err(|error| from_postgres(&error))?;
@@ -156,6 +157,18 @@ impl Connection {
         self.last_used.elapsed() < IDLE_BEFORE_CHECK
             || matches!(timeout(CHECK_TIMEOUT, self.client.check_connection()).await, Ok(Ok(())))
     }
+}
+
+/// What the driver is told.
+fn driver_config(url: &SecretString) -> Result<tokio_postgres::Config, Error> {
+    let (url, tls_required) = understood_by_driver(url.expose_secret());
+    let mut postgres: tokio_postgres::Config =
+        url.parse().map_err(|_| Error::Internal("DATABASE_URL cannot be parsed".to_owned()))?;
+    if tls_required {
+        postgres.ssl_mode(SslMode::Require);
+    }
+    postgres.application_name("kitloop");
+    Ok(postgres)
 }
 
 /// The URL without the parameters that the driver does not know or a transaction pooler refuses, and whether TLS is a

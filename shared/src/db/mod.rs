@@ -26,8 +26,9 @@ pub use jobs::{
     EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,
 };
 pub use ops::{
-    AuditFilter, EventFilter, Violation, check_consistency, ops_audit, ops_counts, ops_dead_letters,
-    ops_metrics, ops_repair, ops_reservation_stats, ops_webhook_events, request_event_replay,
+    AuditFilter, EventFilter, ReplayedJob, Violation, check_consistency, ops_audit, ops_counts,
+    ops_dead_letters, ops_metrics, ops_repair, ops_reservation_stats, ops_webhook_events, replay_dead_letter,
+    request_event_replay,
 };
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,

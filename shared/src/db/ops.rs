@@ -1,5 +1,5 @@
-//! What operators see and do: the `kitloop.ops_…` operations, `kitloop.check_consistency` and
-//! `kitloop.request_event_replay`. The documents are composed in SQL, for people to read.
+//! What operators see and do: the `kitloop.ops_…` operations, `kitloop.check_consistency`,
+//! `kitloop.request_event_replay` and `kitloop.replay_dead_letter`. The documents are composed in SQL, for people to read.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -29,6 +29,15 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// With what.
     pub reservation_id: Option<Uuid>,
+}
+
+/// A job that was given up and is queued again.
+#[derive(Debug, Serialize)]
+pub struct ReplayedJob {
+    /// Which job.
+    pub job_id: Uuid,
+    /// What it does, such as `refund_payment`.
+    pub kind: String,
 }
 
 /// A promise that does not hold.
@@ -71,13 +80,21 @@ pub async fn ops_webhook_events(
     document(db, sql, parameters).await?.ok_or_else(unknown_cursor)
 }
 
-/// A page of the jobs that were given up, newest first, after the one that `cursor` names.
+/// A page of dead letters, newest first, after the one that `cursor` names: those that wait for somebody, those that
+/// were replayed, or both.
 ///
 /// # Errors
 /// `invalid_request` for a cursor that names none; [`Error::DatabaseUnavailable`].
-pub async fn ops_dead_letters(db: &Db, cursor: Option<Uuid>, limit: i32) -> Result<Value, Error> {
-    let sql = "select kitloop.ops_dead_letters($1, $2) as document";
-    document(db, sql, &[(&cursor, Type::UUID), (&limit, Type::INT4)]).await?.ok_or_else(unknown_cursor)
+pub async fn ops_dead_letters(
+    db: &Db,
+    is_open: Option<bool>,
+    cursor: Option<Uuid>,
+    limit: i32,
+) -> Result<Value, Error> {
+    let sql = "select kitloop.ops_dead_letters($1, $2, $3) as document";
+    let parameters: &[(&(dyn ToSql + Sync), Type)] =
+        &[(&is_open, Type::BOOL), (&cursor, Type::UUID), (&limit, Type::INT4)];
+    document(db, sql, parameters).await?.ok_or_else(unknown_cursor)
 }
 
 /// A page of the audit log, newest first, before the entry that `cursor` names.
@@ -149,6 +166,19 @@ pub async fn request_event_replay(db: &Db, event_id: &str, operator: &str) -> Re
     let row = db.row(sql, &[(&event_id, Type::TEXT), (&operator, Type::TEXT)]).await?;
     match row.column("outcome")? {
         "requested" => row.column("payload"),
+        outcome => Err(from_outcome(outcome)),
+    }
+}
+
+/// Queues a job that was given up, and notes who wanted it.
+///
+/// # Errors
+/// `dead_letter_not_found`, `already_replayed`, `job_obsolete`; [`Error::DatabaseUnavailable`].
+pub async fn replay_dead_letter(db: &Db, dead_letter_id: Uuid, operator: &str) -> Result<ReplayedJob, Error> {
+    let sql = "select outcome, job_id, kind from kitloop.replay_dead_letter($1, $2)";
+    let row = db.row(sql, &[(&dead_letter_id, Type::UUID), (&operator, Type::TEXT)]).await?;
+    match row.column("outcome")? {
+        "replayed" => Ok(ReplayedJob { job_id: row.column("job_id")?, kind: row.column("kind")? }),
         outcome => Err(from_outcome(outcome)),
     }
 }

@@ -68,9 +68,10 @@ pub async fn answer(
     async {
         let mut headers = Headers::new();
         let work = async {
-            match admit(app, endpoint, &mut call, &mut headers).await? {
+            // Both on the heap: they are large, and the stack of every layer around would hold them once more.
+            match Box::pin(admit(app, endpoint, &mut call, &mut headers)).await? {
                 Admission::Answered(answer) => Ok(answer),
-                Admission::Admitted => in_time(call.deadline(), use_case(app, &call)).await,
+                Admission::Admitted => Box::pin(in_time(call.deadline(), use_case(app, &call))).await,
             }
         };
         let (outcome, spent) = meter::measured(work).await;
@@ -116,8 +117,9 @@ async fn admit(
     if preflight {
         return Ok(Admission::Answered(cors::preflight(endpoint.methods, verdict)));
     }
-    // The token is checked first because that costs no round trip and both limits can then be counted at once; a
-    // request without a good one is counted too, and being over the limit is what it hears first.
+    // The token is checked first because that costs no round trip, but for a secret that is read again, and both limits
+    // can then be counted at once; a request without a good one is counted too, and being over the limit is what it hears
+    // first.
     let identified = identify(app, endpoint, call).await;
     rate_limit::count(app, endpoint, call, headers).await?;
     if call.raw_body().len() > endpoint.body_limit {
@@ -131,10 +133,10 @@ async fn identify(app: &App, endpoint: &Endpoint, call: &mut Call) -> Result<(),
     let authorization = call.header("authorization");
     match endpoint.caller {
         CallerRule::None => Ok(()),
-        CallerRule::CronSecret => shared_secret::verify_cron(&app.config.cron_secrets, authorization),
+        CallerRule::CronSecret => shared_secret::verify_cron(&app.config.cron_secrets, authorization).await,
         CallerRule::Admin => {
             let admin_header = call.header(shared_secret::ADMIN_HEADER);
-            shared_secret::verify_admin(&app.config.admin_tokens, authorization, admin_header)
+            shared_secret::verify_admin(&app.config.admin_tokens, authorization, admin_header).await
         }
         CallerRule::Required => {
             let caller = app.tokens.verify(authorization).await?;

@@ -1,5 +1,6 @@
 //! The client for Resend: one attempt to send one message. Trying again is the job queue's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::message::Message;
 use crate::clock::milliseconds;
-use crate::config::EmailConfig;
+use crate::config::{EmailConfig, Secret};
 use crate::domain::Notification;
 use crate::error::Error;
 use crate::network::{self, Network};
@@ -25,12 +26,18 @@ const LONGEST_NAME: usize = 64;
 /// Why a message was not sent. Never holds an address, the key, or what Resend wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// No answer, none in time, a failure on Resend's side, too many messages, or a key that does not hold, which may
-    /// just be being replaced: worth another try with the same idempotency key.
+    /// No answer, none in time, a failure on Resend's side, or too many messages: worth another try with the same
+    /// idempotency key.
     #[error("{reason}")]
     Unavailable {
         /// What happened.
         reason: String,
+    },
+    /// The key, or the sender's domain, does not hold; both are for us to mend: worth another try as well.
+    #[error("status {status}")]
+    KeyRefused {
+        /// The HTTP status, 401 or 403.
+        status: u16,
     },
     /// Resend understood the request and refused it for good: <https://resend.com/docs/api-reference/errors>.
     ///
@@ -44,12 +51,18 @@ pub enum EmailError {
     },
 }
 
+impl EmailError {
+    const fn is_bad_key(&self) -> bool {
+        matches!(self, Self::KeyRefused { .. })
+    }
+}
+
 /// The client; cheap to clone.
 #[derive(Clone)]
 pub struct Email {
     network: Network,
     endpoint: String,
-    api_key: SecretString,
+    api_key: Secret,
     from: String,
     attempt_timeout: Duration,
 }
@@ -98,7 +111,7 @@ impl Email {
         Ok(Self { network: network.clone(), endpoint, api_key, from, attempt_timeout })
     }
 
-    /// Sends what tells of `notification`, in one attempt that ends at the deadline or sooner, and returns Resend's id of
+    /// Sends what tells of `notification`, in one attempt (two if the key was replaced meanwhile) that ends at the deadline or sooner, and returns Resend's id of
     /// the message. For a day Resend sends nothing twice under one idempotency key (1 to 256 characters):
     /// <https://resend.com/docs/dashboard/emails/idempotency-keys>.
     ///
@@ -112,9 +125,21 @@ impl Email {
     ) -> Result<String, EmailError> {
         let _call = meter::email();
         let message = Message::of(notification).map_err(|_| unavailable("the message cannot be rendered"))?;
+        let send = |key| self.send_with(key, notification, &message, idempotency_key, deadline);
+        self.api_key.try_with(send, EmailError::is_bad_key).await
+    }
+
+    async fn send_with(
+        &self,
+        key: Arc<SecretString>,
+        notification: &Notification,
+        message: &Message<'_>,
+        idempotency_key: &str,
+        deadline: Instant,
+    ) -> Result<String, EmailError> {
         let started = Instant::now();
         let limit = deadline.min(started + self.attempt_timeout);
-        let exchange = self.exchange(&notification.to, &message, idempotency_key);
+        let exchange = self.exchange(&key, &notification.to, message, idempotency_key);
         let answer =
             timeout_at(limit, exchange).await.unwrap_or_else(|_| Err(unavailable("no answer in time")));
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
@@ -125,6 +150,7 @@ impl Email {
 
     async fn exchange(
         &self,
+        key: &SecretString,
         to: &str,
         message: &Message<'_>,
         idempotency_key: &str,
@@ -133,7 +159,7 @@ impl Email {
         let client = self.network.client().map_err(|_| unavailable("the TLS library cannot be set up"))?;
         let request = client
             .post(&self.endpoint)
-            .bearer_auth(self.api_key.expose_secret())
+            .bearer_auth(key.expose_secret())
             .header("User-Agent", USER_AGENT)
             .header("Idempotency-Key", idempotency_key)
             .json(&Request { from: &self.from, to: [to], reply_to: *reply_to, subject, html, text });
@@ -153,6 +179,9 @@ impl Answer {
             return Ok(sent.id);
         }
         let status = self.status.as_u16();
+        if matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(EmailError::KeyRefused { status });
+        }
         match self.refusal() {
             Some(name) if self.is_final(&name) => Err(EmailError::Refused { status, name }),
             // A refusal that is not in Resend's words came from something in between.
@@ -162,7 +191,7 @@ impl Answer {
 
     fn is_final(&self, name: &str) -> bool {
         let is_passing = match self.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::TOO_MANY_REQUESTS => true,
             // Our own attempt before this one has not ended yet.
             StatusCode::CONFLICT => name == "concurrent_idempotent_requests",
             _ => false,

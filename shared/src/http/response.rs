@@ -28,7 +28,8 @@ const fn status(code: Code) -> u16 {
         | Code::ProviderNotFound
         | Code::GearNotFound
         | Code::ReservationNotFound
-        | Code::EventNotFound => 404,
+        | Code::EventNotFound
+        | Code::DeadLetterNotFound => 404,
         Code::MethodNotAllowed => 405,
         Code::InsufficientAvailability
         | Code::TooManyOpenHolds
@@ -48,7 +49,9 @@ const fn status(code: Code) -> u16 {
         | Code::InvalidRefundAmount
         | Code::PaidOffline
         | Code::PaymentDisputed
-        | Code::AlreadyRunning => 409,
+        | Code::AlreadyRunning
+        | Code::AlreadyReplayed
+        | Code::JobObsolete => 409,
         Code::HoldExpired => 410,
         Code::BodyTooLarge => 413,
         Code::UnsupportedMediaType => 415,
@@ -194,6 +197,7 @@ mod tests {
                 "gear_not_found",
                 "reservation_not_found",
                 "event_not_found",
+                "dead_letter_not_found",
             ],
         ),
         (405, &["method_not_allowed"]),
@@ -219,6 +223,8 @@ mod tests {
                 "paid_offline",
                 "payment_disputed",
                 "already_running",
+                "already_replayed",
+                "job_obsolete",
             ],
         ),
         (410, &["hold_expired"]),

@@ -6,12 +6,15 @@ mod jwks;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::jwks::Jwks;
 use super::caller::{Caller, Claims};
-use crate::config::TokenConfig;
+use crate::config::{Secret, TokenConfig};
 use crate::error::{Code, Error, Refusal};
 use crate::network::Network;
 
@@ -26,7 +29,7 @@ pub struct TokenVerifier {
 
 struct Keys {
     /// The live HS256 secrets, the current one first.
-    secrets: Vec<DecodingKey>,
+    secrets: Secret<Vec<SecretString>>,
     jwks: Option<Jwks>,
     issuer: String,
     audience: String,
@@ -37,9 +40,7 @@ impl TokenVerifier {
     #[must_use]
     pub fn new(config: Option<&TokenConfig>, network: &Network) -> Self {
         let keys = config.map(|config| Keys {
-            secrets: (config.secrets.iter())
-                .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()))
-                .collect(),
+            secrets: config.secrets.clone(),
             jwks: config.jwks_url.as_ref().map(|url| Jwks::new(url.clone(), network.clone())),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
@@ -72,30 +73,42 @@ impl Keys {
     async fn verify(&self, token: &str) -> Result<Caller, Error> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid_token())?;
         let claims = match header.alg {
-            Algorithm::HS256 => self.verify_with_secrets(token),
+            Algorithm::HS256 => {
+                let check = async |secrets: Arc<Vec<SecretString>>| self.verify_with(&secrets, token);
+                self.secrets.try_with(check, |error| *error == ErrorKind::InvalidSignature).await.ok()
+            }
             Algorithm::RS256 | Algorithm::ES256 => {
                 let jwks = self.jwks.as_ref().ok_or_else(invalid_token)?;
                 let kid = header.kid.ok_or_else(invalid_token)?;
                 let key = jwks.find(&kid).await?.ok_or_else(invalid_token)?;
-                self.decode(token, &key.decoding_key, key.algorithm)
+                self.decode(token, &key.decoding_key, key.algorithm).ok()
             }
             _ => None,
         };
         claims.ok_or_else(invalid_token)?.into_caller().map_err(unauthenticated)
     }
 
-    fn verify_with_secrets(&self, token: &str) -> Option<Claims> {
-        self.secrets.iter().find_map(|secret| self.decode(token, secret, Algorithm::HS256))
+    /// Tries each secret until one made the signature.
+    fn verify_with(&self, secrets: &[SecretString], token: &str) -> Result<Claims, ErrorKind> {
+        for secret in secrets {
+            let key = DecodingKey::from_secret(secret.expose_secret().as_bytes());
+            match self.decode(token, &key, Algorithm::HS256) {
+                Err(ErrorKind::InvalidSignature) => {}
+                verdict => return verdict,
+            }
+        }
+        Err(ErrorKind::InvalidSignature)
     }
 
-    fn decode(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<Claims> {
+    fn decode(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, ErrorKind> {
         let mut validation = Validation::new(algorithm);
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
         validation.set_required_spec_claims(&REQUIRED_CLAIMS);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
-        jsonwebtoken::decode(token, key, &validation).ok().map(|token| token.claims)
+        let token = jsonwebtoken::decode(token, key, &validation).map_err(|error| error.into_kind())?;
+        Ok(token.claims)
     }
 }
 

@@ -42,6 +42,14 @@ pub enum SignatureError {
     FromFuture,
 }
 
+impl SignatureError {
+    /// Whether the signature may have been made with a secret that is not known here yet.
+    #[must_use]
+    pub const fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Mismatch)
+    }
+}
+
 /// Checks every `v1` signature of the header against every live secret, in constant time, and then its age.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! One request to Stripe, repeated as long as that is right, safe and in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::retry;
 use crate::clock::milliseconds;
-use crate::config::StripeConfig;
+use crate::config::{Secret, StripeConfig};
 use crate::error::Error;
 use crate::network::{self, Network};
 use crate::telemetry::meter;
@@ -57,6 +58,13 @@ pub enum StripeError {
     },
 }
 
+impl StripeError {
+    /// Whether Stripe did not take the key: <https://docs.stripe.com/api/errors>.
+    const fn is_bad_key(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+}
+
 impl From<StripeError> for Error {
     fn from(error: StripeError) -> Self {
         match error {
@@ -83,7 +91,7 @@ pub(super) struct Request<'a> {
 pub(super) struct Transport {
     network: Network,
     api_base: String,
-    secret_key: SecretString,
+    secret_key: Secret,
     attempt_timeout: Duration,
 }
 
@@ -113,9 +121,19 @@ impl Transport {
         deadline: Instant,
     ) -> Result<T, StripeError> {
         let _call = meter::stripe();
+        let send = |key| self.send_with(key, request, deadline);
+        self.secret_key.try_with(send, StripeError::is_bad_key).await
+    }
+
+    async fn send_with<T: DeserializeOwned>(
+        &self,
+        key: Arc<SecretString>,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Result<T, StripeError> {
         let mut attempt = 0_u32;
         loop {
-            let error = match self.attempt(request, deadline).await {
+            let error = match self.attempt(&key, request, deadline).await {
                 Attempt::Done(object) => return Ok(object),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Repeatable(error) => error,
@@ -132,10 +150,15 @@ impl Transport {
         }
     }
 
-    async fn attempt<T: DeserializeOwned>(&self, request: &Request<'_>, deadline: Instant) -> Attempt<T> {
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        key: &SecretString,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Attempt<T> {
         let started = Instant::now();
         let limit = deadline.min(started + self.attempt_timeout);
-        let exchange = tokio::time::timeout_at(limit, self.exchange(request));
+        let exchange = tokio::time::timeout_at(limit, self.exchange(key, request));
         let answer = match exchange.await {
             Err(_) => Err(unavailable("no answer in time")),
             Ok(answer) => answer,
@@ -149,11 +172,11 @@ impl Transport {
         }
     }
 
-    async fn exchange(&self, request: &Request<'_>) -> Result<Answer, StripeError> {
+    async fn exchange(&self, key: &SecretString, request: &Request<'_>) -> Result<Answer, StripeError> {
         let client = self.network.client().map_err(|_| unavailable("the TLS library cannot be set up"))?;
         let mut builder = client
             .request(request.method.clone(), format!("{}{}", self.api_base, request.path))
-            .bearer_auth(self.secret_key.expose_secret())
+            .bearer_auth(key.expose_secret())
             .header("Stripe-Version", API_VERSION);
         builder = match request.method {
             Method::GET => builder.query(&request.parameters),

@@ -1,6 +1,7 @@
 //! What operators ask for and do, over a real database.
 
 mod consistency;
+mod dead_letters;
 mod door;
 mod figures;
 mod lists;
@@ -68,6 +69,19 @@ async fn failed_event(shop: &Shop) -> Result<StripeEvent> {
 fn each(list: &Value, member: &str) -> Result<Vec<Value>> {
     let items = list.get("items").and_then(Value::as_array).with_context(|| format!("no items in {list}"))?;
     Ok(items.iter().map(|item| item.get(member).cloned().unwrap_or(Value::Null)).collect())
+}
+
+/// Every page of a list with this query, by one member of its items.
+async fn pages(shop: &Shop, path: &str, member: &str) -> Result<Vec<Vec<Value>>> {
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = see(shop, &format!("{path}&cursor={cursor}")).await?;
+        pages.push(each(&page, member)?);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => return Ok(pages),
+        }
+    }
 }
 
 /// The audit log, oldest first, as (actor, action, details).

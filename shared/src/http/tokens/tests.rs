@@ -26,7 +26,7 @@ fn claims_with(changes: &Value) -> Value {
 
 fn verifier(secrets: &[&str], jwks_url: Option<String>) -> TokenVerifier {
     let config = TokenConfig {
-        secrets: secrets.iter().map(|secret| (*secret).into()).collect(),
+        secrets: secrets.iter().map(|secret| (*secret).into()).collect::<Vec<_>>().into(),
         jwks_url,
         issuer: ISSUER.to_owned(),
         audience: "authenticated".to_owned(),

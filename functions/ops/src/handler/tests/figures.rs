@@ -101,7 +101,7 @@ async fn what_failed_lately_is_counted() -> Result<()> {
     assert_eq!(figures().await?, (json!(1), [1, 0, 0].map(Value::from)));
     shop.database.execute("select kitloop.fail_job(id, 'gone') from public.jobs", &[]).await?;
     assert_eq!(figures().await?, (json!(0), [1, 1, 1].map(Value::from)));
-    let earlier = "update public.jobs set finished_at = finished_at - interval '2 hours'";
+    let earlier = "update public.job_dead_letters set died_at = died_at - interval '2 hours'";
     shop.database.execute(earlier, &[]).await?;
     let earlier = "update public.stripe_webhook_events set created_at = created_at - interval '2 hours'";
     shop.database.execute(earlier, &[]).await?;

@@ -1,30 +1,17 @@
 //! Lists in pages, newest first.
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 use test_support::{HttpCall, Shop, StripeEvent};
 use uuid::Uuid;
 
-use super::{answer, deliver, each, failed_event, post, see};
+use super::{answer, deliver, each, failed_event, pages, post, see};
 
 /// An event that nothing is done about, logged under this id.
 async fn ignored_event(shop: &Shop, id: &str) -> Result<()> {
     let event = StripeEvent::new("customer.created", json!({"object": "customer", "id": "cus_1"}));
     assert!(deliver(shop, &event.renamed(id)).await?);
     Ok(())
-}
-
-/// Every page of a list with this query, by one member of its items.
-async fn pages(shop: &Shop, path: &str, member: &str) -> Result<Vec<Vec<Value>>> {
-    let (mut pages, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = see(shop, &format!("{path}&cursor={cursor}")).await?;
-        pages.push(each(&page, member)?);
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
-            None => return Ok(pages),
-        }
-    }
 }
 
 #[tokio::test]
@@ -81,31 +68,6 @@ async fn addresses_in_error_messages_are_masked() -> Result<()> {
     shop.database.execute(sql, &[]).await?;
     let page = see(&shop, "/ops/webhook-events").await?;
     assert_eq!(each(&page, "last_error")?, ["no mailbox <***> there"]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn jobs_that_were_given_up_are_dead_letters() -> Result<()> {
-    let shop = Shop::open().await?;
-    for _ in 0..3 {
-        shop.hold_with_intent().await?;
-        shop.database.execute("update public.reservations set reserved_until = now()", &[]).await?;
-    }
-    let sweep = "select kitloop.expire_holds(10)";
-    shop.database.execute(sweep, &[]).await?;
-    assert_eq!(see(&shop, "/ops/dead-letters").await?, json!({"items": [], "next_cursor": null}));
-    shop.database.execute("select kitloop.fail_job(id, 'gone') from public.jobs", &[]).await?;
-
-    let ids = pages(&shop, "/ops/dead-letters?limit=2", "id").await?;
-    assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-    let mut ids = ids.concat();
-    ids.dedup();
-    assert_eq!(ids.len(), 3);
-    let page = see(&shop, "/ops/dead-letters?limit=1").await?;
-    assert_eq!(
-        (&page["items"][0]["kind"], &page["items"][0]["last_error"]),
-        (&json!("cancel_payment_intent"), &json!("gone"))
-    );
     Ok(())
 }
 

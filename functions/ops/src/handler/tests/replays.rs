@@ -78,7 +78,8 @@ async fn an_event_that_never_came_cannot_be_replayed() -> Result<()> {
 async fn nobody_writes_without_a_name() -> Result<()> {
     let shop = Shop::open().await?;
     let event = failed_event(&shop).await?;
-    for path in [replay_path(&event), "/ops/consistency".to_owned()] {
+    let dead_letter = format!("/ops/dead-letters/{}/replay", uuid::Uuid::nil());
+    for path in [replay_path(&event), "/ops/consistency".to_owned(), dead_letter] {
         for operator in ["", "   ", &"x".repeat(101), "A\tda", "Žofie"] {
             let reply = answer(&shop, &post(&path, operator)).await?;
             ensure_problem(&reply, 400, "invalid_request", operator)?;

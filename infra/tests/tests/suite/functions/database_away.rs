@@ -18,10 +18,10 @@ const DATABASE: &str = "kitloop";
 const IN_TIME: Duration = Duration::from_secs(6);
 
 /// The product over a cluster that it does not share with other tests.
-struct OwnCluster {
+pub(crate) struct OwnCluster {
     // The functions end before the database that they use.
     product: Product,
-    postgres: Postgres,
+    pub(crate) postgres: Postgres,
 }
 
 impl Deref for OwnCluster {
@@ -39,7 +39,7 @@ impl DerefMut for OwnCluster {
 }
 
 impl OwnCluster {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let lambda = Lambda::start().await?;
         let postgres = Postgres::start(&lambda.run, &tools::postgres().await?, None).await?;
         postgres.create_database(DATABASE).await?;
@@ -59,7 +59,7 @@ impl OwnCluster {
     }
 
     /// A shop with plenty of gear.
-    async fn open_big_shop(&self) -> Result<Shop> {
+    pub(crate) async fn open_big_shop(&self) -> Result<Shop> {
         self.open_shop(&Provider::default(), &Gear::of(100)).await
     }
 }
@@ -80,7 +80,7 @@ async fn assert_unavailable(reserve: &Function, shop: Shop) -> Result<()> {
     Ok(())
 }
 
-async fn assert_reserves(reserve: &Function, shop: Shop) -> Result<()> {
+pub(crate) async fn assert_reserves(reserve: &Function, shop: Shop) -> Result<()> {
     let reserved = reserve.call(&shop.reserve(Uuid::new_v4())?).await?;
     assert_eq!(reserved.status, 201, "{reserved:?}");
     Ok(())

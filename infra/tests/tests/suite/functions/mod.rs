@@ -8,4 +8,5 @@ mod money_back;
 mod operations;
 mod product;
 mod races;
+mod rotation;
 mod stripe_hangs;

@@ -11,7 +11,7 @@ use super::money::disputed;
 use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 36] = [
+const OPERATIONS: [&str; 37] = [
     "advance_reconciliation",
     "apply_stripe_event",
     "beat",
@@ -40,6 +40,7 @@ const OPERATIONS: [&str; 36] = [
     "record_finding",
     "record_payment_intent",
     "refund_reservation",
+    "replay_dead_letter",
     "request_event_replay",
     "reserve_gear",
     "retry_job",

@@ -118,7 +118,7 @@ async fn what_operators_see_and_do_is_one_statement_each() -> Result<()> {
     statements.expect_one("ops_metrics").await?;
     db::ops_webhook_events(db, &db::EventFilter::default(), None, 1).await?;
     statements.expect_one("ops_webhook_events").await?;
-    db::ops_dead_letters(db, None, 1).await?;
+    db::ops_dead_letters(db, None, None, 1).await?;
     statements.expect_one("ops_dead_letters").await?;
     db::ops_audit(db, &db::AuditFilter::default(), None, 1).await?;
     statements.expect_one("ops_audit").await?;
@@ -131,5 +131,7 @@ async fn what_operators_see_and_do_is_one_statement_each() -> Result<()> {
     db::ops_repair(db, "Ada", 1).await?;
     statements.expect_one("ops_repair").await?;
     db::request_event_replay(db, "evt_1", "Ada").await?;
-    statements.expect_one("request_event_replay").await
+    statements.expect_one("request_event_replay").await?;
+    assert!(db::replay_dead_letter(db, Uuid::nil(), "Ada").await.is_err(), "there is none");
+    statements.expect_one("replay_dead_letter").await
 }

@@ -1,0 +1,3 @@
+drop function kitloop.replay_dead_letter(uuid, text);
+drop function kitloop.revive_job(public.jobs);
+drop function kitloop.ops_dead_letters(boolean, uuid, integer);

@@ -1,0 +1,193 @@
+//! Secrets that may be replaced while the sandbox runs: one that was refused is read again from its parameter.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::ssm::Parameter;
+
+/// A refused secret is read again at most this often, so that made-up ones cannot use up the store's rate.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A secret as it stands now. Clones share it: what one finds out, all know.
+pub struct Secret<T = SecretString> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    held: RwLock<Held<T>>,
+    source: Option<Source<T>>,
+}
+
+struct Held<T> {
+    text: SecretString,
+    value: Arc<T>,
+}
+
+/// What a parameter's text means, or why it means nothing, without repeating it.
+type Parse<T> = Box<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
+
+struct Source<T> {
+    setting: &'static str,
+    parameter: Parameter,
+    parse: Parse<T>,
+    read_at: Mutex<Option<Instant>>,
+}
+
+impl<T> Secret<T> {
+    /// A secret whose text is `text`; read again from `parameter`, where it came from there.
+    ///
+    /// # Errors
+    /// What `parse` says.
+    pub(super) fn new(
+        setting: &'static str,
+        text: String,
+        parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+        parameter: Option<Parameter>,
+    ) -> Result<Self, String> {
+        let value = Arc::new(parse(&text)?);
+        let source = parameter.map(|parameter| Source {
+            setting,
+            parameter,
+            parse: Box::new(parse),
+            read_at: Mutex::default(),
+        });
+        Ok(Self { shared: Arc::new(Shared { held: RwLock::new(Held { text: text.into(), value }), source }) })
+    }
+
+    /// What it is now.
+    #[must_use]
+    pub fn current(&self) -> Arc<T> {
+        Arc::clone(&self.shared.held.read().unwrap_or_else(PoisonError::into_inner).value)
+    }
+
+    /// What took the place of `refused`: somebody may have found it already, or the parameter is read again, at most
+    /// every 30 s. `None` if nothing did.
+    async fn renewed(&self, refused: &Arc<T>) -> Option<Arc<T>> {
+        let source = self.shared.source.as_ref()?;
+        let mut read_at = source.read_at.lock().await;
+        let current = self.current();
+        if !Arc::ptr_eq(&current, refused) {
+            return Some(current);
+        }
+        let now = Instant::now();
+        if !may_read(*read_at, now) {
+            return None;
+        }
+        *read_at = Some(now);
+        self.read_again(source).await
+    }
+
+    /// What `attempt` comes to with the secret or, if that is a refusal that another secret could change, with the one
+    /// that took its place.
+    ///
+    /// # Errors
+    /// Those of `attempt`.
+    pub async fn try_with<R, E, F>(
+        &self,
+        attempt: impl Fn(Arc<T>) -> F,
+        is_refusal: impl FnOnce(&E) -> bool,
+    ) -> Result<R, E>
+    where
+        F: Future<Output = Result<R, E>>,
+    {
+        let known = self.current();
+        match attempt(Arc::clone(&known)).await {
+            // Boxed, because it is rare and would make the future of every request larger.
+            Err(error) if is_refusal(&error) => match Box::pin(self.renewed(&known)).await {
+                Some(renewed) => attempt(renewed).await,
+                None => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    async fn read_again(&self, source: &Source<T>) -> Option<Arc<T>> {
+        let setting = source.setting;
+        let text = (source.parameter.read().await)
+            .inspect_err(|error| tracing::warn!(setting, error, "secret.not_read"))
+            .ok()?;
+        if text == self.shared.held.read().unwrap_or_else(PoisonError::into_inner).text.expose_secret() {
+            return None;
+        }
+        let value = (source.parse)(&text)
+            .inspect_err(|problem| tracing::error!(setting, problem, "secret.malformed"))
+            .ok()?;
+        let value = Arc::new(value);
+        *self.shared.held.write().unwrap_or_else(PoisonError::into_inner) =
+            Held { text: text.into(), value: Arc::clone(&value) };
+        tracing::info!(setting, "secret.renewed");
+        Some(value)
+    }
+}
+
+fn may_read(read_at: Option<Instant>, now: Instant) -> bool {
+    read_at.is_none_or(|read_at| now.duration_since(read_at) >= RENEWAL_INTERVAL)
+}
+
+/// A secret that stays as it is.
+impl<T> From<T> for Secret<T> {
+    fn from(value: T) -> Self {
+        let held = Held { text: SecretString::default(), value: Arc::new(value) };
+        Self { shared: Arc::new(Shared { held: RwLock::new(held), source: None }) }
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        SecretString::from(value).into()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        SecretString::from(value).into()
+    }
+}
+
+impl<T> Clone for Secret<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_refusal_reads_at_once_and_the_next_one_half_a_minute_later() {
+        let read_at = Instant::now();
+        assert!(may_read(None, read_at));
+        assert!(!may_read(Some(read_at), read_at + Duration::from_secs(29)));
+        assert!(may_read(Some(read_at), read_at + Duration::from_secs(30)));
+    }
+
+    #[tokio::test]
+    async fn a_secret_without_a_parameter_stays_refused() {
+        let secret: Secret = "plain".into();
+        let attempts = std::cell::Cell::new(0);
+        let refuse = async |_| {
+            attempts.set(attempts.get() + 1);
+            Err::<(), ()>(())
+        };
+        assert!(secret.try_with(refuse, |()| true).await.is_err());
+        assert_eq!(attempts.get(), 1);
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let secret: Secret = "whsec_x".into();
+        assert_eq!(format!("{secret:?}"), "Secret");
+    }
+}
