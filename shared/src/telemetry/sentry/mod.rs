@@ -36,8 +36,7 @@ struct Reporter {
 
 /// Reports every error from now on. The first call counts.
 pub fn start(config: SentryConfig, network: &Network) {
-    let (queue, reports) = mpsc::channel(QUEUE_LENGTH);
-    let reporter = Reporter { queue, pending: watch::Sender::new(0), dropped: AtomicU64::new(0) };
+    let (reporter, reports) = Reporter::new();
     if REPORTER.set(reporter).is_ok()
         && let Some(reporter) = REPORTER.get()
     {
@@ -66,6 +65,11 @@ pub(super) fn report(target: &str, fields: &Map<String, Value>) {
 }
 
 impl Reporter {
+    fn new() -> (Self, mpsc::Receiver<Vec<u8>>) {
+        let (queue, reports) = mpsc::channel(QUEUE_LENGTH);
+        (Self { queue, pending: watch::Sender::new(0), dropped: AtomicU64::new(0) }, reports)
+    }
+
     fn enqueue(&self, envelope: Vec<u8>) {
         self.pending.send_modify(|count| *count = count.saturating_add(1));
         if self.queue.try_send(envelope).is_err() {
@@ -136,5 +140,20 @@ impl Courier {
         }
         self.silent_until = Instant::now() + pause.unwrap_or_default();
         Err(format!("status {}", status.as_u16()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_queue_has_no_room_for_is_dropped_and_counted() {
+        let (reporter, _reports) = Reporter::new();
+        for _ in 0..QUEUE_LENGTH + 2 {
+            reporter.enqueue(Vec::new());
+        }
+        assert_eq!(reporter.dropped.load(Ordering::Relaxed), 2);
+        assert_eq!(*reporter.pending.borrow(), QUEUE_LENGTH);
     }
 }

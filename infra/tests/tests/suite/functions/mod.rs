@@ -1,6 +1,7 @@
 //! The functions as Lambda runs them, over HTTP, with a database and a Stripe of their own.
 
 mod database_away;
+mod error_reports;
 mod journey;
 mod lambda;
 mod logs;
