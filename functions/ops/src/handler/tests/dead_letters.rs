@@ -1,9 +1,12 @@
 //! Jobs that were given up, and that an operator has run again.
 
 use anyhow::Result;
+use kitloop::db;
 use serde_json::{Value, json};
 use test_support::door::ensure_problem;
 use test_support::{ADMIN_TOKEN, HttpCall, Reply, Shop};
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::{answer, audited, each, pages, post, see};
 
@@ -65,7 +68,10 @@ async fn a_refund_that_was_given_up_is_made_once_when_it_is_replayed() -> Result
     let (intent_id, amount_minor) = refund_given_up(&shop).await?;
     assert!(!shop.database.violations().await?.is_empty(), "the money is owed");
 
+    shop.database.execute("update public.jobs set attempts = max_attempts", &[]).await?;
     let reply = replay(&shop).await?;
+    let attempts = "select attempts from public.jobs where kind = 'refund_payment'";
+    assert_eq!(shop.database.value::<i32>(attempts, &[]).await?, 0, "it starts afresh");
     assert_eq!((reply.status, reply.at("/kind")), (202, &json!("refund_payment")), "{}", reply.body);
     assert_eq!(reply.at("/status"), "queued");
     shop.work_off().await?;
@@ -94,6 +100,39 @@ async fn a_refund_that_another_replaced_is_not_made_as_well() -> Result<()> {
     shop.work_off().await?;
     assert_eq!(shop.refunded_at_stripe(&intent_id).await?, amount_minor);
     shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_cancellation_that_another_job_is_at_is_not_begun_twice() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (reservation_id, intent_id) = shop.hold_with_intent().await?;
+    shop.database.lapse(reservation_id).await?;
+    shop.database.execute("select kitloop.expire_holds(10)", &[]).await?;
+    give_up(&shop, "cancel_payment_intent").await?;
+    let repaired = answer(&shop, &post("/ops/consistency", "Ada")).await?;
+    assert_eq!(repaired.at("/payments/0/decision"), "cancel_resent", "{}", repaired.body);
+    ensure_problem(&replay(&shop).await?, 409, "job_obsolete", "the other one is open")?;
+
+    give_up(&shop, "cancel_payment_intent").await?;
+    assert_eq!(replay(&shop).await?.status, 202);
+    shop.work_off().await?;
+    assert_eq!(shop.intents().await?, [(intent_id, "canceled".to_owned())]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_dead_letter_replayed_by_two_at_once_runs_once() -> Result<()> {
+    let shop = Shop::open().await?;
+    refund_given_up(&shop).await?;
+    let id: Uuid = shop.database.value("select id from public.job_dead_letters", &[]).await?;
+    let mut replays = JoinSet::new();
+    for _ in 0..8 {
+        let db = shop.database.db()?;
+        replays.spawn(async move { db::replay_dead_letter(&db, id, "Ada").await });
+    }
+    let outcomes = replays.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    Ok(())
 }
 
 #[tokio::test]
