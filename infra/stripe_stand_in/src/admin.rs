@@ -50,6 +50,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_admin/switches", put(set_switches))
         .route("/_admin/faults", post(add_fault).delete(clear_faults))
         .route("/_admin/event_faults", post(add_event_fault))
+        .route("/_admin/revoked_keys", post(revoke_key))
         .route("/_admin/idempotency_keys", delete(forget_idempotency_keys))
         .route("/_admin/requests", get(requests))
         .route("/_admin/conflicting_keys", get(conflicting_keys))
@@ -98,6 +99,11 @@ async fn clear_faults(Extension(shared): Extended) -> StatusCode {
     let mut state = shared.state();
     state.faults.clear();
     state.event_faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn revoke_key(Extension(shared): Extended, Json(key): Json<String>) -> StatusCode {
+    shared.state().revoked_keys.insert(key);
     StatusCode::NO_CONTENT
 }
 

@@ -77,6 +77,11 @@ impl Admin {
         self.command(Method::DELETE, "faults", &json!(null)).await
     }
 
+    /// Takes this API key no more, as if it had been rolled.
+    pub async fn revoke_key(&self, key: &str) -> anyhow::Result<()> {
+        self.command(Method::POST, "revoked_keys", &key).await
+    }
+
     /// Forgets every idempotency key, as Stripe does after a day.
     pub async fn forget_idempotency_keys(&self) -> anyhow::Result<()> {
         self.command(Method::DELETE, "idempotency_keys", &json!(null)).await

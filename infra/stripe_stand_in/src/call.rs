@@ -1,5 +1,7 @@
 //! A request as it came in: who calls what, with which parameters.
 
+use std::collections::HashSet;
+
 use axum::http::{HeaderMap, Method, Uri, header};
 use base64::Engine as _;
 use serde_json::Value;
@@ -65,14 +67,16 @@ impl Call {
         format!("{} {} {}", self.method, self.path, Value::Object(self.params.0.clone()))
     }
 
-    /// Secret test keys may do everything; publishable ones only what a browser does with a client secret, which
-    /// `client_secret_of` looks up.
+    /// Secret test keys that are not among the `revoked` may do everything; publishable ones only what a browser does
+    /// with a client secret, which `client_secret_of` looks up.
     pub(crate) fn authorise(
         &self,
+        revoked: &HashSet<String>,
         client_secret_of: impl Fn(&str) -> Option<String>,
     ) -> Result<(), ApiError> {
         let key = self.api_key.as_deref().or_else(|| self.params.text("key"));
         match key {
+            Some(key) if revoked.contains(key) => Err(ApiError::unauthorised("Expired API Key provided.")),
             Some(key) if is_test_key(key, "sk_test_") || is_test_key(key, "rk_test_") => Ok(()),
             Some(key) if is_test_key(key, "pk_test_") => self.authorise_browser(client_secret_of),
             Some(_) => Err(ApiError::unauthorised("Invalid API Key provided.")),

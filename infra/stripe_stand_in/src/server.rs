@@ -85,7 +85,9 @@ fn admit(
 ) -> Result<Option<FaultKind>, ApiError> {
     state.requests.begin(call);
     readable?;
-    call.authorise(|id| state.payment_intents.get(id).map(|intent| intent.client_secret.clone()))?;
+    let client_secret_of =
+        |id: &str| state.payment_intents.get(id).map(|intent| intent.client_secret.clone());
+    call.authorise(&state.revoked_keys, client_secret_of)?;
     Ok(state.faults.take(call.method.as_str(), &call.path))
 }
 

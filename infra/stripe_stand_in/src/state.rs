@@ -1,5 +1,6 @@
 //! All that the stand-in remembers.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::distr::{Alphanumeric, SampleString};
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Event>,
     pub(crate) keys: Keys,
+    /// API keys that count no more.
+    pub(crate) revoked_keys: HashSet<String>,
     pub(crate) faults: Faults,
     pub(crate) event_faults: EventFaults,
     pub(crate) switches: Switches,
@@ -57,6 +60,7 @@ impl State {
             disputes: Table::default(),
             events: Table::default(),
             keys: Keys::default(),
+            revoked_keys: HashSet::new(),
             faults: Faults::default(),
             event_faults: EventFaults::default(),
             switches: Switches::default(),

@@ -22,6 +22,17 @@ async fn only_test_keys_are_taken() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_key_that_was_rolled_is_refused_and_no_other_one_is() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let (old, new) = (Api::with_key(&stand_in, "sk_test_old"), Api::with_key(&stand_in, "sk_test_new"));
+    assert_eq!(old.get("/v1/payment_intents").await?.status, 200);
+    stand_in.admin().revoke_key("sk_test_old").await?;
+    assert_eq!(old.get("/v1/payment_intents").await?.status, 401);
+    assert_eq!(new.get("/v1/payment_intents").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn parameters_are_checked_as_stripe_checks_them() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let api = Api::of(&stand_in);
