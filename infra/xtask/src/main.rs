@@ -4,6 +4,8 @@ mod backup;
 mod check;
 mod cli;
 mod demo;
+#[cfg(test)]
+mod drill;
 mod env;
 mod measure;
 mod migrate;

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 impl Scene {
     /// Waits for Stripe's event of this type about the reservation to be decided in one of these ways; returns the
     /// event's id.
-    pub(super) async fn webhook(
+    pub(crate) async fn webhook(
         &mut self,
         booking: &Booking,
         event_type: &str,
@@ -48,21 +48,21 @@ impl Scene {
     }
 
     /// Waits until a job has brought a payment into this state.
-    pub(super) async fn payment_becomes(&mut self, booking: &Booking, status: &str) -> Result<()> {
+    pub(crate) async fn payment_becomes(&mut self, booking: &Booking, status: &str) -> Result<()> {
         let query =
             "select p.status from public.payments p where p.reservation_id = $1::uuid and p.status = $2";
         self.eventually("worker", &format!("brings the payment to {status}"), query, booking, status).await
     }
 
     /// Waits until a job has sent the money back.
-    pub(super) async fn money_goes_back(&mut self, booking: &Booking) -> Result<()> {
+    pub(crate) async fn money_goes_back(&mut self, booking: &Booking) -> Result<()> {
         let query = "select f.status from public.refunds f join public.payments p on p.id = f.payment_id
             where p.reservation_id = $1::uuid and f.status = $2 and f.amount_minor = p.captured_minor";
         self.eventually("worker", "sends all of the money back", query, booking, "succeeded").await
     }
 
     /// Waits until a job has sent a part of the money back.
-    pub(super) async fn part_goes_back(&mut self, booking: &Booking) -> Result<()> {
+    pub(crate) async fn part_goes_back(&mut self, booking: &Booking) -> Result<()> {
         let query = "select f.status from public.refunds f join public.payments p on p.id = f.payment_id
             where p.reservation_id = $1::uuid and f.status = $2 and f.amount_minor < p.captured_minor";
         self.eventually("worker", "sends that part of the money back", query, booking, "succeeded").await
@@ -87,7 +87,7 @@ impl Scene {
     }
 
     /// Moves the end of a hold into the past, as if nobody had done anything until then.
-    pub(super) async fn let_hold_lapse(&mut self, booking: &Booking) -> Result<()> {
+    pub(crate) async fn let_hold_lapse(&mut self, booking: &Booking) -> Result<()> {
         let started = Instant::now();
         let update = "update public.reservations set reserved_until = clock_timestamp() - interval '1 second'
             where id = $1::uuid and status = 'hold'";
@@ -98,7 +98,7 @@ impl Scene {
     }
 
     /// Moves a reservation to where it starts in so many hours.
-    pub(super) async fn let_start_come_near(&mut self, booking: &Booking, hours: i32) -> Result<()> {
+    pub(crate) async fn let_start_come_near(&mut self, booking: &Booking, hours: i32) -> Result<()> {
         let started = Instant::now();
         let update = "with moved as (
                 select r.id, lower(r.period) - clock_timestamp() - make_interval(hours => $2) as by
@@ -118,7 +118,7 @@ impl Scene {
     }
 
     /// Fails unless the reservation is in this state.
-    pub(super) async fn must_be(&mut self, booking: &Booking, status: &str) -> Result<()> {
+    pub(crate) async fn must_be(&mut self, booking: &Booking, status: &str) -> Result<()> {
         let query = "select r.status from public.reservations r where r.id = $1::uuid";
         let is: String = sqlx::query_scalar(query).bind(&booking.id).fetch_one(&mut self.database).await?;
         ensure!(is == status, "the reservation is {is}, not {status}");

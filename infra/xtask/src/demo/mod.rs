@@ -2,13 +2,13 @@
 
 mod aftermath;
 mod authorisations;
-mod bookings;
+pub(crate) mod bookings;
 mod late_payments;
 mod mail;
 mod money_back;
-mod scene;
-mod story;
-mod summary;
+pub(crate) mod scene;
+pub(crate) mod story;
+pub(crate) mod summary;
 
 use std::process::ExitCode;
 use std::time::Instant;

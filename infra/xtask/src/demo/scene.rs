@@ -13,68 +13,68 @@ use super::story::{Story, decision};
 
 /// Somebody with a name and a token.
 #[derive(Clone)]
-pub(super) struct Person {
-    pub(super) name: &'static str,
+pub(crate) struct Person {
+    pub(crate) name: &'static str,
     token: String,
 }
 
 /// A reservation as it was answered.
 #[derive(Clone)]
-pub(super) struct Booking {
-    pub(super) id: String,
-    pub(super) amount_minor: i64,
-    pub(super) currency: String,
+pub(crate) struct Booking {
+    pub(crate) id: String,
+    pub(crate) amount_minor: i64,
+    pub(crate) currency: String,
 }
 
 /// A payment a browser can confirm.
-pub(super) struct Intent {
-    pub(super) id: String,
+pub(crate) struct Intent {
+    pub(crate) id: String,
     client_secret: String,
 }
 
 /// Status and body of an answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 /// A window of two days.
 #[derive(Clone)]
-pub(super) struct Window {
+pub(crate) struct Window {
     start: Timestamp,
     end: Timestamp,
 }
 
 /// What a provider has to be asked for.
-pub(super) struct Wish<'a> {
-    pub(super) provider: &'a str,
-    pub(super) lines: &'a [(&'a Gear, i32)],
-    pub(super) window: &'a Window,
+pub(crate) struct Wish<'a> {
+    pub(crate) provider: &'a str,
+    pub(crate) lines: &'a [(&'a Gear, i32)],
+    pub(crate) window: &'a Window,
 }
 
 /// Everything the chapters need.
-pub(super) struct Scene {
-    pub(super) story: Story,
-    pub(super) file: StackFile,
+pub(crate) struct Scene {
+    pub(crate) story: Story,
+    pub(crate) file: StackFile,
     /// Rents.
-    pub(super) jana: Person,
+    pub(crate) jana: Person,
     /// Rents, too.
-    pub(super) tomas: Person,
+    pub(crate) tomas: Person,
     /// Owns the shop and the guides' office.
-    pub(super) eva: Person,
-    pub(super) database: PgConnection,
+    pub(crate) eva: Person,
+    pub(crate) database: PgConnection,
     /// Every reservation of the story, and the chapter it is from.
-    pub(super) bookings: Vec<(&'static str, Booking)>,
+    pub(crate) bookings: Vec<(&'static str, Booking)>,
     /// The window of the first reservation, for whoever wants the same.
-    pub(super) first_window: Option<Window>,
-    pub(super) http: reqwest::Client,
-    pub(super) stripe: Admin,
+    pub(crate) first_window: Option<Window>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) stripe: Admin,
     windows: i64,
     keys: u32,
 }
 
 impl Scene {
-    pub(super) async fn open(file: &StackFile) -> Result<Self> {
+    pub(crate) async fn open(file: &StackFile) -> Result<Self> {
         let person = |name, user: &StackUser| Person { name, token: user.token.clone() };
         Ok(Self {
             story: Story::default(),
@@ -92,20 +92,25 @@ impl Scene {
         })
     }
 
+    /// Who sees how the product is doing.
+    pub(crate) fn operator(&self) -> Person {
+        Person { name: "operator", token: self.file.admin_token.clone() }
+    }
+
     /// The clock that runs the sweep.
-    pub(super) fn schedule(&self) -> Person {
+    pub(crate) fn schedule(&self) -> Person {
         Person { name: "schedule", token: self.file.cron_secret.clone() }
     }
 
     /// A piece of any catalogue, by the beginning of its name.
-    pub(super) fn gear(&self, name: &str) -> Result<Gear> {
+    pub(crate) fn gear(&self, name: &str) -> Result<Gear> {
         let mut all = self.file.gear.iter().chain(&self.file.manual_gear);
         let found = all.find(|gear| gear.name.starts_with(name));
         found.cloned().with_context(|| format!("no {name} in the catalogue"))
     }
 
     /// A window that nothing of the story is in yet.
-    pub(super) fn window(&mut self) -> Result<Window> {
+    pub(crate) fn window(&mut self) -> Result<Window> {
         self.windows += 1;
         let days = |count: i64| SignedDuration::from_hours(24 * count);
         let start = Timestamp::now().checked_add(days(7 * self.windows))?;
@@ -113,18 +118,30 @@ impl Scene {
     }
 
     /// Calls a function through the front, as a frontend does.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &mut self,
         who: &Person,
         what: &str,
         function: &str,
         body: &Value,
     ) -> Result<Answer> {
+        let url = format!("{}/{function}", self.file.base_url);
+        self.call_at(who, what, &url, body).await
+    }
+
+    /// Calls a function at this URL.
+    pub(crate) async fn call_at(
+        &mut self,
+        who: &Person,
+        what: &str,
+        url: &str,
+        body: &Value,
+    ) -> Result<Answer> {
         self.keys += 1;
         let started = Instant::now();
         let response = self
             .http
-            .post(format!("{}/{function}", self.file.base_url))
+            .post(url)
             .bearer_auth(&who.token)
             .header("idempotency-key", format!("demo-{}", self.keys))
             .json(body)
@@ -135,8 +152,18 @@ impl Scene {
         Ok(answer)
     }
 
+    /// Looks at a path behind the front.
+    pub(crate) async fn look(&self, who: &Person, what: &str, path: &str) -> Result<Answer> {
+        let started = Instant::now();
+        let url = format!("{}/{path}", self.file.base_url);
+        let response = self.http.get(url).bearer_auth(&who.token).send().await?;
+        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        self.story.line(who.name, what, Some(answer.status), &decision(&answer.body), started.elapsed());
+        Ok(answer)
+    }
+
     /// Asks for gear.
-    pub(super) async fn ask(&mut self, who: &Person, what: &str, wish: &Wish<'_>) -> Result<Answer> {
+    pub(crate) async fn ask(&mut self, who: &Person, what: &str, wish: &Wish<'_>) -> Result<Answer> {
         let lines: Vec<Value> = wish
             .lines
             .iter()
@@ -152,7 +179,7 @@ impl Scene {
     }
 
     /// Asks for gear and gets it; the table at the end will show what became of it.
-    pub(super) async fn reserve(
+    pub(crate) async fn reserve(
         &mut self,
         chapter: &'static str,
         who: &Person,
@@ -170,7 +197,7 @@ impl Scene {
     }
 
     /// Starts to pay; asked for twice, there is one intent.
-    pub(super) async fn start_payment(&mut self, who: &Person, booking: &Booking) -> Result<Intent> {
+    pub(crate) async fn start_payment(&mut self, who: &Person, booking: &Booking) -> Result<Intent> {
         let body = json!({ "reservation_id": booking.id });
         let answer = self.call(who, "starts to pay", "create_payment_intent", &body).await?;
         let again = self.call(who, "presses the button again", "create_payment_intent", &body).await?;
@@ -180,7 +207,7 @@ impl Scene {
     }
 
     /// Somebody reserves gear and starts to pay for it, but does not go on.
-    pub(super) async fn begin_paying(
+    pub(crate) async fn begin_paying(
         &mut self,
         who: &Person,
         chapter: &'static str,
@@ -197,7 +224,7 @@ impl Scene {
     }
 
     /// Confirms at Stripe with a test card, as Stripe's script in the browser does.
-    pub(super) async fn pay(&mut self, who: &Person, intent: &Intent, card: &str) -> Result<Answer> {
+    pub(crate) async fn pay(&mut self, who: &Person, intent: &Intent, card: &str) -> Result<Answer> {
         let started = Instant::now();
         let form = [
             ("key", "pk_test_demo"),
@@ -215,7 +242,7 @@ impl Scene {
 
 impl Answer {
     /// The answer, if it is the one that the story tells.
-    pub(super) fn expect(self, status: u16, word: &str) -> Result<Self> {
+    pub(crate) fn expect(self, status: u16, word: &str) -> Result<Self> {
         let decided = decision(&self.body);
         ensure!(
             (self.status, decided.as_str()) == (status, word),
@@ -227,13 +254,13 @@ impl Answer {
     }
 
     /// A field that is text.
-    pub(super) fn text(&self, field: &str) -> Result<String> {
+    pub(crate) fn text(&self, field: &str) -> Result<String> {
         let text = self.body.get(field).and_then(Value::as_str);
         Ok(text.with_context(|| format!("no {field} in {}", self.body))?.to_owned())
     }
 
     /// A field that is an amount in minor units.
-    pub(super) fn minor(&self, field: &str) -> Result<i64> {
+    pub(crate) fn minor(&self, field: &str) -> Result<i64> {
         self.body.get(field).and_then(Value::as_i64).with_context(|| format!("no {field} in {}", self.body))
     }
 }

@@ -7,23 +7,23 @@ use serde_json::Value;
 
 /// Prints the chapters in order.
 #[derive(Default)]
-pub(super) struct Story {
+pub(crate) struct Story {
     chapters: usize,
 }
 
 impl Story {
-    pub(super) fn chapter(&mut self, title: &str) {
+    pub(crate) fn chapter(&mut self, title: &str) {
         self.chapters += 1;
         println!("\n{}. {title}", self.chapters);
     }
 
     /// What there is to know about the line before.
-    pub(super) fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         println!("              {text}");
     }
 
     /// One thing somebody did: the HTTP status if there was one, and the decision.
-    pub(super) fn line(&self, who: &str, what: &str, status: Option<u16>, decision: &str, took: Duration) {
+    pub(crate) fn line(&self, who: &str, what: &str, status: Option<u16>, decision: &str, took: Duration) {
         let status = status.map_or_else(String::new, |status| status.to_string());
         let took = format!("{} ms", took.as_millis());
         println!("   {who:<10} {what:<56} {status:>3}  {decision:<26} {took:>7}");
@@ -31,7 +31,7 @@ impl Story {
 }
 
 /// An amount as people write it: `CZK 1,234.50`.
-pub(super) fn money(amount_minor: i64, currency: &str) -> String {
+pub(crate) fn money(amount_minor: i64, currency: &str) -> String {
     Currency::parse(currency).map_or_else(
         || format!("{amount_minor} {currency}"),
         |currency| Money { amount_minor, currency }.to_string(),
@@ -39,7 +39,7 @@ pub(super) fn money(amount_minor: i64, currency: &str) -> String {
 }
 
 /// What an answer comes to, in a word: the error code, the decision, the state, or what it brings.
-pub(super) fn decision(body: &Value) -> String {
+pub(crate) fn decision(body: &Value) -> String {
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str);
     let word = ["/error/code", "/error", "/decision", "/status"].into_iter().find_map(text);
     let intent =
