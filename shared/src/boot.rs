@@ -1,5 +1,7 @@
 //! Once per sandbox: telemetry, settings, connections; then the runtime.
 
+mod forwarder;
+
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+pub use self::forwarder::{Forwarder, start_forwarder};
 use crate::config::{self, BadSetting, Config, ConfigErrors, Needs};
 use crate::db::Db;
 use crate::email::Email;
@@ -55,7 +58,7 @@ impl App {
 
     fn with_network(config: Config, network: &Network) -> Result<Self, Error> {
         Ok(Self {
-            db: Db::new(&config.database)?,
+            db: Db::new(config.database.as_ref().ok_or_else(no_database)?)?,
             stripe: config.stripe.clone().map(|stripe| Stripe::new(stripe, network)).transpose()?,
             email: config.email.clone().map(|email| Email::new(email, network)).transpose()?,
             guard: Guard::new(&config.guard, network),
@@ -101,6 +104,14 @@ pub enum BootError {
 /// # Errors
 /// [`BootError`], already logged and reported.
 pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, BootError> {
+    launch(function, async |network: &Network| ready(function, needs, network).await).await
+}
+
+/// Starts what `ready` makes, with all that is said about a start, good or bad.
+async fn launch<A>(
+    function: &'static str,
+    ready: impl AsyncFnOnce(&Network) -> Result<A, BootError>,
+) -> Result<Arc<A>, BootError> {
     let started = Instant::now();
     telemetry::init(config::log_filter().as_deref());
     telemetry::set_sandbox(function, &config::environment());
@@ -108,10 +119,10 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     if let Some(sentry) = config::sentry() {
         telemetry::sentry::start(sentry, &network);
     }
-    match ready(function, needs, &network).await {
+    match ready(&network).await {
         Ok(app) => {
             telemetry::metrics::cold_start(started.elapsed());
-            Ok(app)
+            Ok(Arc::new(app))
         }
         Err(error) => {
             telemetry::sentry::flush(TIME_TO_REPORT_FAILED_START).await;
@@ -120,13 +131,8 @@ pub async fn start(function: &'static str, needs: Needs) -> Result<Arc<App>, Boo
     }
 }
 
-async fn ready(function: &'static str, needs: Needs, network: &Network) -> Result<Arc<App>, BootError> {
-    let config =
-        Config::load_with_parameters(needs, network).await.inspect_err(|ConfigErrors(problems)| {
-            for BadSetting { setting, problem } in problems {
-                tracing::error!(function, %setting, problem, "boot.bad_setting");
-            }
-        })?;
+async fn ready(function: &'static str, needs: Needs, network: &Network) -> Result<App, BootError> {
+    let config = load(function, needs, network).await?;
     let app = App::with_network(config, network)
         .inspect_err(|error| tracing::error!(function, %error, "boot.failed"))?;
     tokio::join!(app.db.connect_in_init(), app.tokens.warm());
@@ -136,7 +142,19 @@ async fn ready(function: &'static str, needs: Needs, network: &Network) -> Resul
         network.warm();
     }
     say_what_is_off(function, needs, &app);
-    Ok(Arc::new(app))
+    Ok(app)
+}
+
+async fn load(function: &'static str, needs: Needs, network: &Network) -> Result<Config, ConfigErrors> {
+    Config::load_with_parameters(needs, network).await.inspect_err(|ConfigErrors(problems)| {
+        for BadSetting { setting, problem } in problems {
+            tracing::error!(function, %setting, problem, "boot.bad_setting");
+        }
+    })
+}
+
+fn no_database() -> Error {
+    Error::Internal("an application without a database".to_owned())
 }
 
 /// Once per start, because a part that nobody misses is never looked for.
@@ -172,24 +190,24 @@ pub async fn serve_http(
 ///
 /// # Errors
 /// [`BootError::Runtime`] if the runtime API fails.
-pub async fn serve_events(
-    app: Arc<App>,
-    handler: impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
+pub async fn serve_events<A>(
+    app: Arc<A>,
+    handler: impl AsyncFn(&A, LambdaEvent<Value>) -> Result<Value, Error>,
 ) -> Result<(), BootError> {
     let serve = async |event: LambdaEvent<Value>| {
         let function = telemetry::sandbox().function;
         let span = tracing::error_span!("event", function, correlation_id = event.context.request_id);
-        let outcome = handle_event(&app, event, &handler).instrument(span).await;
+        let outcome = handle_event(app.as_ref(), event, &handler).instrument(span).await;
         telemetry::sentry::flush(TIME_TO_REPORT).await;
         outcome
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(BootError::Runtime)
 }
 
-async fn handle_event(
-    app: &App,
+async fn handle_event<A>(
+    app: &A,
     event: LambdaEvent<Value>,
-    handler: &impl AsyncFn(&App, LambdaEvent<Value>) -> Result<Value, Error>,
+    handler: &impl AsyncFn(&A, LambdaEvent<Value>) -> Result<Value, Error>,
 ) -> Result<Value, Diagnostic> {
     let started = Instant::now();
     let is_http = http::is_http(&event);

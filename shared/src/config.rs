@@ -1,5 +1,6 @@
 //! The only reader of the environment. Every missing or malformed setting is reported at once.
 
+mod alerts;
 mod aws;
 mod email;
 mod origins;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use self::alerts::AlertConfig;
 pub use self::aws::{AwsConfig, GuardConfig};
 pub use self::email::EmailConfig;
 pub use self::origins::OriginConfig;
@@ -29,9 +31,11 @@ use crate::network::Network;
 /// Where a setting's text comes from: its name in, its value out.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Which settings a function cannot do without, beside the database, which all of them need.
+/// Which settings a function cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
+    /// The database is called.
+    pub database: bool,
     /// Customers' and staff's tokens are verified.
     pub tokens: bool,
     /// Stripe is called.
@@ -44,17 +48,21 @@ pub struct Needs {
     pub admin: bool,
     /// E-mail is sent, where it is set up.
     pub email: bool,
+    /// Alarms are passed on, where it is set up to whom.
+    pub alerts: bool,
 }
 
 impl Needs {
     /// Only the database.
     pub const DATABASE: Self = Self {
+        database: true,
         tokens: false,
         stripe_api: false,
         stripe_webhook: false,
         cron: false,
         admin: false,
         email: false,
+        alerts: false,
     };
     /// A caller with a token.
     pub const CALLER: Self = Self { tokens: true, ..Self::DATABASE };
@@ -70,9 +78,19 @@ impl Needs {
     pub const WORKER: Self = Self { stripe_api: true, email: true, ..Self::DATABASE };
     /// What operators call. It starts without `ADMIN_TOKEN`, too, and is closed then.
     pub const OPERATIONS: Self = Self::DATABASE;
+    /// Passing alarms on, which has to work without all the rest. It starts without anybody to tell, too.
+    pub const ALERTS: Self = Self { database: false, alerts: true, ..Self::DATABASE };
     /// What the whole product needs.
-    pub const ALL: Self =
-        Self { tokens: true, stripe_api: true, stripe_webhook: true, cron: true, admin: true, email: true };
+    pub const ALL: Self = Self {
+        database: true,
+        tokens: true,
+        stripe_api: true,
+        stripe_webhook: true,
+        cron: true,
+        admin: true,
+        email: true,
+        alerts: true,
+    };
 }
 
 /// All settings of a function.
@@ -84,14 +102,16 @@ pub struct Config {
     pub function_timeout: Duration,
     /// `RUN_JOBS_BEAT_MS`: how often the worker looks for work, and says that it lives, in milliseconds.
     pub beat_interval: Duration,
-    /// The database.
-    pub database: DatabaseConfig,
+    /// The database, where it is called.
+    pub database: Option<DatabaseConfig>,
     /// How callers' tokens are verified, where they are.
     pub tokens: Option<TokenConfig>,
     /// Stripe's API, where it is called.
     pub stripe: Option<StripeConfig>,
     /// How e-mail is sent, where it is. None: it is off.
     pub email: Option<EmailConfig>,
+    /// Whom alarms are passed on to, where they are. None: nobody.
+    pub alerts: Option<AlertConfig>,
     /// `STRIPE_WEBHOOK_SECRET`: the live signing secrets.
     pub webhook_secrets: Secret<Vec<SecretString>>,
     /// `CRON_SECRET`: the live secrets of scheduled endpoints. None: closed over HTTP.
@@ -188,10 +208,11 @@ impl Config {
             environment: reader.text_or(ENVIRONMENT, DEFAULT_ENVIRONMENT),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
             beat_interval: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
-            database: database(&mut reader),
+            database: needs.database.then(|| database(&mut reader)),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),
             email: needs.email.then(|| email::email(&mut reader)).flatten(),
+            alerts: needs.alerts.then(|| alerts::alerts(&mut reader)).flatten(),
             webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook, 1),
             cron_secrets: reader.rotating("CRON_SECRET", needs.cron, SHORTEST_SHARED_SECRET),
             admin_tokens: reader.rotating("ADMIN_TOKEN", needs.admin, SHORTEST_SHARED_SECRET),

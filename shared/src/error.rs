@@ -23,6 +23,9 @@ pub enum Error {
     /// Stripe understood the request and refused it.
     #[error("stripe refused: {0}")]
     StripeRefused(String),
+    /// An alarm was not taken by whom it was to be told. Worth another try.
+    #[error("alert undelivered: {0}")]
+    AlertUndelivered(String),
     /// The keys that tokens are verified with could not be fetched. Worth another try.
     #[error("token keys unavailable: {0}")]
     TokenKeysUnavailable(String),

@@ -1,8 +1,9 @@
 //! The library that every function is made of.
 //!
 //! Data goes one way: event → function → [`door`] lets in, [`http`] parses → [`app`] decides what to call → [`db`],
-//! [`stripe`], [`email`] and [`guard`] act → [`http`] answers.
+//! [`stripe`], [`email`], [`alerts`] and [`guard`] act → [`http`] answers.
 
+pub mod alerts;
 pub mod app;
 pub mod boot;
 pub mod clock;

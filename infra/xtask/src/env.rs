@@ -17,8 +17,8 @@ pub(crate) async fn run(action: &EnvAction) -> ExitCode {
 async fn check() -> ExitCode {
     match Config::load_with_parameters(Needs::ALL, &Network::default()).await {
         Ok(config) => {
-            let email = ("email", config.email.is_some());
-            for (part, is_configured) in config.configured().into_iter().chain([email]) {
+            let rest = [("email", config.email.is_some()), ("alerts", config.alerts.is_some())];
+            for (part, is_configured) in config.configured().into_iter().chain(rest) {
                 println!("{part:<16}{}", if is_configured { "configured" } else { "not configured" });
             }
             println!("nothing is missing or malformed");

@@ -3,6 +3,7 @@
 //! What a use case decides about stock, state or money, it leaves to one SQL operation. Those that talk to Stripe are
 //! SQL (claims, says what to do) → Stripe → SQL (records), with nothing locked in between.
 
+pub mod alarms;
 pub mod cancel;
 pub mod confirm;
 mod emails;

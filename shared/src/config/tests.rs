@@ -130,3 +130,14 @@ fn who_sends_no_email_does_not_read_its_settings() {
     let settings = [DATABASE, ("RESEND_API_KEY", "re_x"), ("EMAIL_FROM", "nobody"), ("RESEND_API_BASE", "x")];
     assert!(config(Needs::DATABASE, &settings).unwrap().email.is_none());
 }
+
+#[test]
+fn passing_alarms_on_needs_no_database_and_nobody_else_reads_to_whom() {
+    let address = ("MONITOR_ALERT_WEBHOOK_URL", "https://chat.example/hooks/hunter2");
+    let alarms = config(Needs::ALERTS, &[address]).unwrap();
+    assert!(alarms.database.is_none());
+    assert!(!format!("{alarms:?}").contains("hunter2"));
+    assert!(alarms.alerts.is_some());
+    assert!(config(Needs::ALERTS, &[]).unwrap().alerts.is_none());
+    assert!(config(Needs::DATABASE, &[DATABASE, address]).unwrap().alerts.is_none());
+}

@@ -1,6 +1,7 @@
 //! What the business talks about, as types that cannot hold an invalid state. No I/O, and no use of other modules.
 
 mod actor;
+mod alarm;
 mod ids;
 mod job;
 mod money;
@@ -11,6 +12,7 @@ mod reconciliation;
 mod reservation;
 
 pub use actor::Actor;
+pub use alarm::Alarm;
 pub use ids::{GearId, JobId, PaymentId, ProviderId, RefundId, ReservationId};
 pub use job::{ClaimedJob, EmailJob, IntentJob, IntentStep, JobClaim, JobKind};
 pub use money::{CaptureMethod, Currency, Money};

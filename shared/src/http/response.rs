@@ -78,6 +78,7 @@ impl Problem {
             Error::Refused(refusal) => Self::refused(refusal),
             Error::DatabaseUnavailable(_) => Self::ours(503, "database_unavailable", away),
             Error::StripeUnavailable(_) => Self::ours(503, "stripe_unavailable", away),
+            Error::AlertUndelivered(_) => Self::ours(503, "alert_undelivered", away),
             Error::TokenKeysUnavailable(_) => Self::ours(503, "token_keys_unavailable", away),
             Error::OutOfTime => Self::ours(503, "out_of_time", away),
             Error::StripeRefused(_) => Self::ours(502, "stripe_refused", None),
@@ -255,6 +256,7 @@ mod tests {
         for (error, expected, code) in [
             (Error::DatabaseUnavailable(cause()), 503, "database_unavailable"),
             (Error::StripeUnavailable(cause()), 503, "stripe_unavailable"),
+            (Error::AlertUndelivered(cause()), 503, "alert_undelivered"),
             (Error::TokenKeysUnavailable(cause()), 503, "token_keys_unavailable"),
             (Error::OutOfTime, 503, "out_of_time"),
             (Error::StripeRefused(cause()), 502, "stripe_refused"),

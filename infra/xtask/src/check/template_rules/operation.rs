@@ -35,14 +35,16 @@ pub(super) fn dead_letter_queues(function: &Function<'_>) -> Vec<String> {
     let of_function = has_no_queue.then(|| format!("{} has no DeadLetterQueue", function.id));
     let silent = events
         .into_iter()
-        .filter(|(_, event)| at(event, &["Properties", queue_of(event)]).is_none())
-        .map(|(name, event)| format!("{}: event {name} has no {}", function.id, queue_of(event)));
+        .filter(|(_, event)| !is_persistent(event))
+        .filter(|(_, event)| at(event, &["Properties", "DeadLetterConfig"]).is_none())
+        .map(|(name, _)| format!("{}: event {name} has no DeadLetterConfig", function.id));
     of_function.into_iter().chain(silent).collect()
 }
 
-/// What a source of events calls the queue of those that it could not deliver.
-fn queue_of(event: &Value) -> &'static str {
-    if text(event, &["Type"]) == Some("SNS") { "RedrivePolicy" } else { "DeadLetterConfig" }
+/// A topic goes on for 23 days until Lambda takes an event:
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>.
+fn is_persistent(event: &Value) -> bool {
+    text(event, &["Type"]) == Some("SNS")
 }
 
 /// An alarm on the errors of an asynchronous function, which exists in every deployment and tells somebody.

@@ -9,8 +9,9 @@ use super::template::{Function, Template, children, choices, members, reference,
 /// Where secrets are in the Parameter Store, as environment variables and policies spell it.
 const SECRETS: &str = "/kitloop/${Environment}/";
 
-/// How the names of settings end that must not stand in the template.
-const SECRET_NAMES: &[&str] = &["_SECRET", "_KEY", "_TOKEN", "_PASSWORD", "_DSN", "DATABASE_URL"];
+/// How the names of settings end that must not stand in the template. Sentry's DSN is none of them: whoever knows it can
+/// report errors, and read nothing.
+const SECRET_NAMES: &[&str] = &["_SECRET", "_KEY", "_TOKEN", "_PASSWORD", "_WEBHOOK_URL", "DATABASE_URL"];
 
 /// Statements that allow more than they name.
 pub(super) fn wildcards(template: &Template) -> Vec<String> {

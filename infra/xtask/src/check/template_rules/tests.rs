@@ -145,13 +145,13 @@ fn an_asynchronous_function_without_a_dead_letter_queue_is_found() {
 }
 
 #[test]
-fn a_subscription_without_a_dead_letter_queue_is_found() {
+fn a_topic_needs_no_dead_letter_queue_but_its_function_does() {
     let subscription = "Type: SNS\n          Properties:\n            Topic: !Ref Topic\n";
     let schedule =
         "Type: ScheduleV2\n          Properties:\n            DeadLetterConfig: { Arn: !GetAtt Lost.Arn }\n";
-    assert_eq!(with(schedule, subscription), ["SweepFunction: event Clock has no RedrivePolicy"]);
-    let redriven = format!("{subscription}            RedrivePolicy: {{}}\n");
-    assert_eq!(with(schedule, &redriven), Vec::<String>::new());
+    assert_eq!(with(schedule, subscription), Vec::<String>::new());
+    let without_queue = TEMPLATE.replace(schedule, subscription).replace("DeadLetterQueue:", "Queue:");
+    assert_eq!(findings(&without_queue), ["SweepFunction has no DeadLetterQueue"]);
 }
 
 #[test]
