@@ -8,6 +8,7 @@ mod daemon;
 mod front;
 pub mod functions;
 mod local_stack;
+mod log_check;
 pub mod migrations;
 mod ministack;
 mod net;
@@ -36,6 +37,7 @@ mod wait;
 
 pub use cold_starts::{Authorities, ColdStarts};
 pub use local_stack::LocalStack;
+pub use log_check::{CheckedLogs, LogCheck};
 pub use net::http_client;
 pub use options::Options;
 pub use postgres::{Endpoint, Frozen, Login, Postgres, PostgresPrograms};

@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::daemon::START_DEADLINE;
 use crate::front::Front;
 use crate::functions;
+use crate::log_check::LogCheck;
 use crate::net::http_client;
 use crate::options::Options;
 use crate::processes::Processes;
@@ -15,8 +16,8 @@ use crate::runtime::Runtime;
 use crate::schedules::Schedules;
 use crate::seed::seeded_database;
 use crate::servers::{Programs, Servers};
-use crate::settings::{Secrets, settings};
-use crate::stack_file::StackFile;
+use crate::settings::{Secrets, secret_settings, settings};
+use crate::stack_file::{StackFile, StackUsers};
 use crate::stripe::Stripe;
 use crate::template::{self, TemplateFunction};
 use crate::wait::wait_for;
@@ -25,6 +26,8 @@ use crate::wait::wait_for;
 pub struct LocalStack {
     /// What is written to stack.json.
     pub file: StackFile,
+    /// The secrets in the functions' environment, by the settings' names.
+    secrets: Vec<(&'static str, String)>,
     functions: Vec<TemplateFunction>,
     schedules: Schedules,
     _front: Front,
@@ -65,6 +68,7 @@ impl LocalStack {
         step.done();
         Ok(Self {
             file,
+            secrets: secret_settings(&settings),
             functions: template,
             schedules: Schedules::new()?,
             _front: front,
@@ -75,6 +79,20 @@ impl LocalStack {
             _servers: servers,
             _run: run,
         })
+    }
+
+    /// A look through the functions' logs for the secrets and tokens of this stack; whoever knows of people adds them.
+    #[must_use]
+    pub fn log_check(&self) -> LogCheck {
+        let mut check = LogCheck::default();
+        for (name, value) in &self.secrets {
+            check.forbid(name, value);
+        }
+        let StackUsers { customer, other_customer, staff, owner, other_provider_owner } = &self.file.users;
+        for user in [customer, other_customer, staff, owner, other_provider_owner] {
+            check.forbid("a token", &user.token);
+        }
+        check
     }
 
     /// Lets the schedules of all functions fire.

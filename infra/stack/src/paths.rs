@@ -28,6 +28,11 @@ pub fn local() -> PathBuf {
     target().join("local")
 }
 
+/// The folder of what the functions of a running stack write, one file for each.
+pub fn logs() -> PathBuf {
+    local().join("logs")
+}
+
 /// The migrations, read when they are run.
 pub fn migrations() -> PathBuf {
     root().join("migrations")

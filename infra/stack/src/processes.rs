@@ -43,7 +43,7 @@ impl Processes {
         settings: &HashMap<String, String>,
         count: usize,
     ) -> Result<Self> {
-        let logs = paths::local().join("logs");
+        let logs = paths::logs();
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
         let mut slots = Vec::new();
         for function in functions {

@@ -83,6 +83,25 @@ pub(crate) fn settings(
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The settings whose values are secret; of an address with a password, the password.
+pub(crate) fn secret_settings(settings: &HashMap<String, String>) -> Vec<(&'static str, String)> {
+    const SECRETS: [&str; 7] = [
+        "DATABASE_URL",
+        "SUPABASE_JWT_SECRET",
+        "STRIPE_SECRET_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "RESEND_API_KEY",
+        "CRON_SECRET",
+        "ADMIN_TOKEN",
+    ];
+    let secret = |value: &str| {
+        let credentials =
+            value.split_once("://").and_then(|(_, rest)| rest.split_once('@')?.0.split_once(':'));
+        credentials.map_or_else(|| value.to_owned(), |(_, password)| password.to_owned())
+    };
+    SECRETS.into_iter().filter_map(|name| Some((name, secret(settings.get(name)?)))).collect()
+}
+
 /// The developer's proxy, if there is one, for Stripe itself; everything else is on this machine.
 fn proxy() -> impl Iterator<Item = (&'static str, String)> {
     let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| std::env::var(name).ok());

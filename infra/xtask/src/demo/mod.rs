@@ -4,11 +4,13 @@ mod aftermath;
 mod authorisations;
 pub(crate) mod bookings;
 mod late_payments;
+mod logs;
 mod mail;
 mod money_back;
 pub(crate) mod scene;
 pub(crate) mod story;
 pub(crate) mod summary;
+mod walk_ins;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,7 +26,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     let options = Options { processes: 2, stand_in_only: true, ..Options::default() };
     let mut stack = LocalStack::start(&options).await?;
     // The sweep has a chapter of its own.
-    stack.start_schedules_of(|function| function == "run_jobs");
+    stack.start_schedules_of(|function| ["run_jobs", "publish_metrics"].contains(&function));
     let mut scene = Scene::open(&stack.file).await?;
     tell(&mut scene).await.with_context(|| {
         format!("the story took a wrong turn; the functions' logs are in {}", stack::paths::local().display())
@@ -32,6 +34,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     println!("\n{}", summary::table(&mut scene).await?);
     println!("{}", mail::table(&mut scene).await?);
     summary::check_invariants(&mut scene).await?;
+    logs::check(&mut scene, &stack).await?;
     println!("All of it held, in {:.1?}.", started.elapsed());
     Ok(ExitCode::SUCCESS)
 }
@@ -40,6 +43,7 @@ async fn tell(scene: &mut Scene) -> Result<()> {
     let paid_event = bookings::two_lines_are_paid_and_confirmed(scene).await?;
     bookings::what_is_taken_is_refused_to_the_next(scene).await?;
     bookings::a_declined_card_keeps_the_hold(scene).await?;
+    walk_ins::staff_books_for_a_walk_in(scene).await?;
     authorisations::the_shop_captures_an_authorisation(scene).await?;
     authorisations::the_shop_declines_an_authorisation(scene).await?;
     late_payments::a_lapsed_hold_is_swept(scene).await?;
