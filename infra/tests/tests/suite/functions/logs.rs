@@ -2,9 +2,9 @@
 //! secret or a person in them.
 
 use anyhow::{Context, Result, ensure};
-use jiff::Timestamp;
 use resend_stand_in::ResendStandIn;
 use serde_json::{Value, json};
+use stack::{CheckedLogs, LogCheck};
 use test_support::{
     CRON_SECRET, Gear, HttpCall, JWT_SECRET, Provider, Token, WEBHOOK_SECRET, email_settings, in_days,
 };
@@ -19,6 +19,9 @@ const PHONE: &str = "+420777123456";
 const NOTES: &str = "She is left-handed";
 const REASON: &str = "Her knee is swollen";
 
+/// How many functions play a part.
+const FUNCTIONS: usize = 9;
+
 /// What was written during a journey, and what must not be in it.
 struct Journey {
     lines: Vec<Value>,
@@ -26,8 +29,10 @@ struct Journey {
     correlation_ids: Vec<String>,
     /// How many events Stripe delivered.
     events: usize,
-    /// The secrets and persons that got into the output.
-    leaks: Vec<String>,
+    /// The lines as they were written.
+    output: String,
+    /// Looks for the secrets and persons of the journey.
+    check: LogCheck,
 }
 
 /// Every function, writing at one level.
@@ -127,14 +132,10 @@ async fn journey(log_level: &str) -> Result<Journey> {
     let events = stage.product.at_stripe("events").await?.len();
     stage.product.wait_for_deliveries().await?;
     let output = stage.output()?;
-    let secrets = secrets(&stage, client_secret)?;
+    let check = secrets(&stage, &client_secret)?;
     let lines = output.lines().map(|line| serde_json::from_str(line).context(line.to_owned()));
-    Ok(Journey {
-        leaks: secrets.into_iter().filter(|secret| output.contains(secret)).collect(),
-        lines: lines.collect::<Result<_>>()?,
-        correlation_ids: ids.0,
-        events,
-    })
+    let lines = lines.collect::<Result<_>>()?;
+    Ok(Journey { lines, correlation_ids: ids.0, events, output, check })
 }
 
 fn walk_in(shop: Shop, staff: Uuid) -> Result<HttpCall> {
@@ -146,15 +147,16 @@ fn walk_in(shop: Shop, staff: Uuid) -> Result<HttpCall> {
     HttpCall::post("/reserve_gear", &body).by(staff)
 }
 
-/// Everything that a log must not hold.
-fn secrets(stage: &Stage, client_secret: String) -> Result<Vec<String>> {
-    let password = stage.product.database.url()?;
-    let password = password.split([':', '@']).nth(2).context("no password in the URL")?.to_owned();
+/// Looks for everything that a log must not hold; nothing here is secret, so findings may name it.
+fn secrets(stage: &Stage, client_secret: &str) -> Result<LogCheck> {
+    let url = stage.product.database.url()?;
+    let password = url.split([':', '@']).nth(2).context("no password in the URL")?;
     // Tokens differ by the second in which they were made, but not in their header.
     let token = Token::of(stage.customer).encode()?;
-    let header = token.split('.').next().context("no token")?.to_owned();
+    let header = token.split('.').next().context("no token")?;
     let email = format!("{}@example.com", stage.customer.simple());
-    let known = [
+    let mut check = LogCheck::default();
+    for value in [
         NAME,
         EMAIL,
         PHONE,
@@ -171,8 +173,14 @@ fn secrets(stage: &Stage, client_secret: String) -> Result<Vec<String>> {
         "last4",
         "4242424242424242",
         "v1=",
-    ];
-    Ok(known.map(str::to_owned).into_iter().chain([password, header, email, client_secret]).collect())
+        password,
+        header,
+        &email,
+        client_secret,
+    ] {
+        check.forbid(value, value);
+    }
+    Ok(check)
 }
 
 /// Gives each request an id of its own.
@@ -197,17 +205,44 @@ impl Journey {
         self.lines.iter().filter(|line| line["message"] == message).collect()
     }
 
-    fn assert_well_formed(&self) {
-        const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
-        for line in &self.lines {
-            assert!(line["timestamp"].as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{line}");
-            assert!(line["level"].as_str().is_some_and(|level| LEVELS.contains(&level)), "{line}");
-            assert!(line["message"].is_string() && line["context"].is_object(), "{line}");
-        }
+    /// What is wrong with the lines, or in them that should not be.
+    fn findings(&self, output: &str) -> Vec<String> {
+        let mut checked = CheckedLogs::default();
+        self.check.text("output", output, &mut checked);
+        checked.findings
+    }
+
+    fn assert_clean(&self) {
+        assert_eq!(self.findings(&self.output), Vec::<String>::new());
         assert!(self.lines.iter().all(|line| line["level"] != "ERROR"), "{:#?}", self.lines);
     }
 
+    /// Each line that ends an invocation says all that there is to say, and counts.
+    fn assert_telling(&self) {
+        for line in
+            self.with_message("request.answered").into_iter().chain(self.with_message("event.handled"))
+        {
+            let context = &line["context"];
+            for number in ["duration_ms", "database_ms", "database_round_trips", "stripe_ms"] {
+                assert!(context[number].is_u64(), "no {number} in {line}");
+            }
+            assert_eq!(context["function"], line["Function"], "{line}");
+            assert!(context["code"].is_string() && context["correlation_id"].is_string(), "{line}");
+            assert_eq!((&line["Requests"], &line["Answers"]), (&json!(1), &json!(1)), "{line}");
+        }
+        let of = |function: &str, number: &str| {
+            let lines = self.lines.iter().filter(|line| line["context"]["function"] == function);
+            lines.filter_map(|line| line["context"][number].as_u64()).max()
+        };
+        assert_eq!(of("reserve_gear", "database_round_trips"), Some(1));
+        assert_eq!(of("stripe_webhook", "database_round_trips"), Some(1));
+        assert!(of("create_payment_intent", "stripe_ms").is_some_and(|spent_ms| spent_ms > 0));
+        assert!(of("run_jobs", "email_ms").is_some());
+        assert_eq!(self.with_message("boot.ready").len(), FUNCTIONS);
+    }
+
     fn assert_one_line_per_request_and_decision(&self) {
+        assert_eq!(self.with_message("event.handled").len(), 1, "the worker ran once");
         let answered = self.with_message("request.answered");
         for id in &self.correlation_ids {
             let lines = answered.iter().filter(|line| in_context(line, "correlation_id") == Some(id));
@@ -224,9 +259,9 @@ impl Journey {
     }
 
     fn assert_all(&self) {
-        self.assert_well_formed();
+        self.assert_clean();
         self.assert_one_line_per_request_and_decision();
-        assert_eq!(self.leaks, Vec::<String>::new());
+        self.assert_telling();
     }
 }
 
@@ -241,5 +276,19 @@ async fn debugging_shows_no_secret_either() -> Result<()> {
     let journey = journey("debug").await?;
     assert!(journey.lines.iter().any(|line| line["level"] == "DEBUG"), "nothing was written at debug");
     journey.assert_all();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_leaked_would_be_found() -> Result<()> {
+    let journey = journey("info").await?;
+    let line = journey.output.lines().next().context("nothing was written")?;
+    for leak in
+        [NAME, EMAIL, PHONE, JWT_SECRET, WEBHOOK_SECRET, CRON_SECRET, "pi_1_secret_2", "eyJhbGciOiJIUzI1NiJ9"]
+    {
+        let planted = line.replacen("\"context\":{", &format!("\"context\":{{\"note\":\"to {leak}.\","), 1);
+        let findings = journey.findings(&planted);
+        assert!(!findings.is_empty() && !findings.contains(&"output:1: not JSON".to_owned()), "{findings:?}");
+    }
     Ok(())
 }
