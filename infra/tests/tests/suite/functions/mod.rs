@@ -1,5 +1,6 @@
 //! The functions as Lambda runs them, over HTTP, with a database and a Stripe of their own.
 
+mod alarms;
 mod database_away;
 mod error_reports;
 mod journey;

@@ -92,8 +92,8 @@ fn an_alarm_on_a_metric_that_nobody_emits_is_found() {
     let environment = "                - { Name: Environment, Value: !Ref Environment }\n";
     assert_eq!(with_alarms(environment, ""), expected);
     assert_eq!(
-        with_alarms("Value: failed", "Value: faild"),
-        ["no function emits Requests with the Outcome faild"]
+        with_alarms("Value: failed", "Value: fails"),
+        ["no function emits Requests with the Outcome fails"]
     );
 }
 
