@@ -40,9 +40,23 @@ create table public.providers (
     constraint cancellation_policy_is_monotonic check (kitloop.is_cancellation_policy(cancellation_policy)),
     tax_rate_basis_points integer not null default 0 check (tax_rate_basis_points between 0 and 10000),
     contact_email text check (contact_email like '%_@_%'),
+    plan text,
+    plan_status text check (plan_status in (
+        'incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused'
+    )),
+    plan_status_at timestamptz,
+    plan_subscription_id text unique,
+    plan_past_due_since timestamptz,
+    plan_grace_days integer not null default 7 check (plan_grace_days between 0 and 90),
     created_at timestamptz not null default now(),
-    check (max_duration_minutes >= min_duration_minutes)
+    check (max_duration_minutes >= min_duration_minutes),
+    check ((plan_status is null) = (plan_subscription_id is null)),
+    check ((plan_status is null) = (plan_status_at is null)),
+    check ((plan_status is not distinct from 'past_due') = (plan_past_due_since is not null))
 );
+comment on column public.providers.plan_status is
+'Stripe''s status of the shop''s own subscription; null is a shop that needs none.';
+comment on column public.providers.plan_grace_days is 'So long a payment for the plan may be late.';
 comment on column public.providers.cancellation_policy is
 'Steps of {hours_before, refund_percent} for a customer who cancels; the first step that is early enough counts.';
 comment on column public.providers.tax_rate_basis_points is 'Included in prices; 2100 is 21 %.';

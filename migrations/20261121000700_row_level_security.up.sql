@@ -63,7 +63,12 @@ from anon, authenticated;
 -- The migrator's own table is in public too.
 alter table if exists public._sqlx_migrations enable row level security;
 
-grant select on public.providers, public.gear_items to anon, authenticated;
+-- A shop's plan is nobody's business but its own.
+grant select (
+    id, name, time_zone, currency, hold_minutes, lead_minutes, horizon_days, min_duration_minutes, max_duration_minutes,
+    max_open_holds, capture_method, cancellation_policy, tax_rate_basis_points, contact_email, created_at
+) on public.providers to anon, authenticated;
+grant select on public.gear_items to anon, authenticated;
 grant select on public.provider_members, public.customers, public.reservations, public.reservation_lines,
 public.payments, public.refunds, public.disputes to authenticated;
 

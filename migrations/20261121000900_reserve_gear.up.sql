@@ -91,7 +91,10 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     v_open_holds bigint;
 begin
-    outcome := kitloop.broken_rule(p_provider, p_start, p_end, p_now);
+    outcome := case
+        when not kitloop.is_plan_active(p_provider, p_now) then 'plan_inactive'
+        else kitloop.broken_rule(p_provider, p_start, p_end, p_now)
+    end;
     if outcome is not null then
         return;
     end if;
@@ -253,7 +256,7 @@ $$;
 --
 -- p_caller: whose key it is. p_profile: {name, email, phone} of the user. p_walk_in: the same of the person staff
 -- books for, or null. p_amount_total_minor: the price staff sets, in minor units; ignored for customers.
--- Outcomes: reserved; provider_not_found, forbidden, gear_not_found, lead_time_too_short, beyond_horizon,
+-- Outcomes: reserved; provider_not_found, forbidden, gear_not_found, plan_inactive, lead_time_too_short, beyond_horizon,
 -- duration_too_short, duration_too_long, too_many_open_holds, insufficient_availability, idempotency_key_reused,
 -- request_in_flight. Locks, in order: idempotency row, gear rows by id, customer.
 create function kitloop.reserve_gear(

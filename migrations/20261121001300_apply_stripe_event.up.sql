@@ -1,7 +1,8 @@
 -- A verified Stripe event, logged, decided on and applied in one transaction.
 
 -- Applies a fact of any kind: what the webhook, the worker and the reconciliation all come through. Decisions: those of
--- the apply_ functions, and ignored for none. Locks, in order: reservation, gear rows by id, payment, refund, job.
+-- the apply_ functions, and ignored for none. Locks, in order: reservation, gear rows by id, payment, refund, job; or the
+-- provider.
 create function kitloop.apply_fact(p_fact jsonb, out decision text, out reservation_id uuid)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -14,6 +15,8 @@ begin
             select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_charge(p_fact) a;
         when 'dispute' then
             select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_dispute(p_fact) a;
+        when 'subscription' then
+            decision := kitloop.apply_subscription(p_fact);
         else
             decision := 'ignored';
     end case;
@@ -44,7 +47,7 @@ begin
 end
 $$;
 
--- The operation. p_fact: what the event says, by kind: payment_intent, refund, charge, dispute; null for every other
+-- The operation. p_fact: what the event says, by kind: payment_intent, refund, charge, dispute, subscription; null for every other
 -- event. Decisions: those of the apply_ functions, and ignored, replay.
 -- Locks, in order: event row, reservation, gear rows by id, payment, refund.
 create function kitloop.apply_stripe_event(

@@ -147,6 +147,8 @@ codes! {
     PaymentRequired = "payment_required",
     /// The caller is known and may not do this.
     Forbidden = "forbidden",
+    /// The shop's plan has lapsed: it takes no new holds.
+    PlanInactive = "plan_inactive",
     /// The browser's origin is not on the allow-list.
     OriginNotAllowed = "origin_not_allowed",
     /// No such function.
@@ -230,6 +232,7 @@ impl Code {
             Self::EventNotFound => "There is no such event.",
             Self::DeadLetterNotFound => "There is no such dead letter.",
             Self::Forbidden => "Only staff of the provider may do this.",
+            Self::PlanInactive => "The shop takes no new reservations at the moment.",
             Self::LeadTimeTooShort => "The period starts too soon, or in the past.",
             Self::BeyondHorizon => "The period starts later than the provider takes reservations for.",
             Self::DurationTooShort => "The period is shorter than the provider allows.",

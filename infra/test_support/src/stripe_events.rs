@@ -102,6 +102,15 @@ impl StripeEvent {
         self
     }
 
+    /// As of another time, in seconds since 1970.
+    #[must_use]
+    pub fn at(mut self, created: i64) -> Self {
+        if let Some(members) = self.payload.as_object_mut() {
+            members.insert("created".to_owned(), created.into());
+        }
+        self
+    }
+
     /// As the webhook function gets it, signed now with the current secret.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod money;
 mod notification;
 mod payment;
 mod period;
+mod plan;
 mod reconciliation;
 mod reservation;
 
@@ -21,6 +22,7 @@ pub use payment::{
     ChargeFact, Decision, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
 };
 pub use period::{MAX_PERIOD, Period, PeriodError};
+pub use plan::{SubscriptionFact, SubscriptionStatus};
 pub use reconciliation::{Finding, Mending, ReconciliationPhase};
 pub use reservation::{Booking, BookingLine, CancelReason, ConfirmationAction, Contact, ReservationStatus};
 

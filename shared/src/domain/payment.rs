@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::plan::SubscriptionFact;
 use super::text_enum;
 
 text_enum! {
@@ -74,6 +75,8 @@ text_enum! {
         DuplicatePayment = "duplicate_payment",
         /// Not the amount or currency that was asked for: not confirmed, it goes back.
         AmountMismatch = "amount_mismatch",
+        /// The plan of a shop is another, or pays again, or does not any more.
+        PlanUpdated = "plan_updated",
         /// Not about anything of ours.
         Unmatched = "unmatched",
         /// Older than what is known.
@@ -97,6 +100,8 @@ pub enum Fact {
     Charge(ChargeFact),
     /// About a dispute.
     Dispute(DisputeFact),
+    /// About a shop's subscription.
+    Subscription(SubscriptionFact),
 }
 
 /// The state of a payment intent.

@@ -23,7 +23,7 @@ const fn status(code: Code) -> u16 {
         | Code::DurationTooLong => 400,
         Code::Unauthenticated => 401,
         Code::PaymentRequired => 402,
-        Code::Forbidden | Code::OriginNotAllowed => 403,
+        Code::Forbidden | Code::OriginNotAllowed | Code::PlanInactive => 403,
         Code::NotFound
         | Code::ProviderNotFound
         | Code::GearNotFound
@@ -189,7 +189,7 @@ mod tests {
         ),
         (401, &["unauthenticated"]),
         (402, &["payment_required"]),
-        (403, &["forbidden", "origin_not_allowed"]),
+        (403, &["forbidden", "origin_not_allowed", "plan_inactive"]),
         (
             404,
             &[

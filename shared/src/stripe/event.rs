@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::objects::{Charge, Dispute, PaymentIntent, Refund};
+use super::objects::{Charge, Dispute, PaymentIntent, Refund, Subscription};
 use super::signature::VerifiedPayload;
 
 /// An event that Stripe really sent.
@@ -34,6 +34,8 @@ pub enum EventObject {
     Refund(Refund),
     /// A dispute.
     Dispute(Dispute),
+    /// A shop's subscription to its plan.
+    Subscription(Subscription),
     /// Something that we do not act on.
     Other,
     /// An object that we act on, in a shape that we do not know: which, and what is wrong with it.
@@ -115,6 +117,7 @@ impl EventObject {
             "charge" => typed(object, Self::Charge),
             "refund" => typed(object, Self::Refund),
             "dispute" => typed(object, Self::Dispute),
+            "subscription" => typed(object, Self::Subscription),
             _ => Ok(Self::Other),
         };
         read.unwrap_or_else(|reason| Self::Unreadable(format!("{name}: {reason}")))
@@ -172,6 +175,8 @@ mod tests {
         assert!(matches!(of(refund), EventObject::Refund(_)));
         let dispute = r#"{"object": "dispute", "id": "du_1", "amount": 5, "currency": "czk"}"#;
         assert!(matches!(of(dispute), EventObject::Dispute(_)));
+        let subscription = r#"{"object": "subscription", "id": "sub_1", "status": "active", "items": null}"#;
+        assert!(matches!(of(subscription), EventObject::Subscription(_)));
         assert!(matches!(of(r#"{"object": "customer"}"#), EventObject::Other));
         assert!(matches!(of("{}"), EventObject::Other));
     }

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund};
+use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund, Subscription};
 use crate::domain::{
     ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
+    SubscriptionFact, SubscriptionStatus,
 };
 
 impl Event {
@@ -22,6 +23,7 @@ impl Event {
             EventObject::Charge(charge) => charge.fact(&self.event_type),
             EventObject::Refund(refund) => Some(refund.fact()),
             EventObject::Dispute(dispute) => Some(dispute.fact_at(Some(self.created))),
+            EventObject::Subscription(subscription) => subscription.fact_at(self.created),
             EventObject::Other | EventObject::Unreadable(_) => None,
         }
     }
@@ -133,5 +135,18 @@ impl Dispute {
             evidence_due_by: self.evidence_due_by,
             at,
         })
+    }
+}
+
+impl Subscription {
+    /// `None` for a status that we do not know.
+    fn fact_at(&self, at: Timestamp) -> Option<Fact> {
+        Some(Fact::Subscription(SubscriptionFact {
+            subscription_id: self.id.clone(),
+            provider_id: value_of(&self.metadata, "provider_id"),
+            plan: self.plan.clone(),
+            status: SubscriptionStatus::parse(&self.status)?,
+            at,
+        }))
     }
 }

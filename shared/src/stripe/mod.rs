@@ -17,7 +17,7 @@ mod window;
 
 pub use client::{NewPaymentIntent, NewRefund, Stripe};
 pub use event::{Event, EventError, EventObject};
-pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund};
+pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund, Subscription};
 pub use pages::Page;
 pub use signature::{SignatureError, VerifiedPayload, verify};
 pub use transport::{API_VERSION, StripeError};

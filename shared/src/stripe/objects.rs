@@ -120,6 +120,21 @@ pub struct Dispute {
     pub evidence_due_by: Option<Timestamp>,
 }
 
+/// A Subscription, as far as it says which plan a shop has: <https://docs.stripe.com/api/subscriptions/object>.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Subscription {
+    /// Stripe's id, `sub_…`.
+    pub id: String,
+    /// Such as `active`, `past_due` or `canceled`.
+    pub status: String,
+    /// What whoever sold the subscription attached: `provider_id` says whose it is.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: BTreeMap<String, String>,
+    /// The plan's name: the lookup key of the first price, else its id.
+    #[serde(default, rename = "items", deserialize_with = "plan_of")]
+    pub plan: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Identified {
     id: String,
@@ -149,6 +164,27 @@ fn id_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error>
         Expandable::Id(id) => id,
         Expandable::Object(object) => object.id,
     }))
+}
+
+fn plan_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Items {
+        #[serde(default)]
+        data: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        price: Price,
+    }
+    #[derive(Deserialize)]
+    struct Price {
+        id: String,
+        #[serde(default)]
+        lookup_key: Option<String>,
+    }
+    let items = Option::<Items>::deserialize(from)?;
+    let first = items.and_then(|items| items.data.into_iter().next());
+    Ok(first.map(|Item { price: Price { id, lookup_key } }| lookup_key.unwrap_or(id)))
 }
 
 fn due_by<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {

@@ -5,6 +5,7 @@ mod event_log;
 mod intents;
 mod late;
 mod mismatches;
+mod plans;
 mod refunds_and_disputes;
 mod signatures;
 

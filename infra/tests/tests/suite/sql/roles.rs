@@ -157,8 +157,27 @@ async fn those_who_come_with_a_token_write_nothing() -> Result<()> {
     assert_eq!(texts(&database, sql).await?, Vec::<String>::new());
     let sql =
         "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
-        and has_table_privilege('anon', oid, 'select') order by relname";
+        and has_any_column_privilege('anon', oid, 'select') order by relname";
     assert_eq!(texts(&database, sql).await?, ["gear_items", "providers"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_plan_of_a_shop_is_shown_to_nobody() -> Result<()> {
+    let database = TestDatabase::create().await?;
+    let sql = "select attname::text from pg_attribute a, pg_roles r
+        where attrelid = 'public.providers'::regclass and attnum > 0 and r.rolname in ('anon', 'authenticated')
+            and not has_column_privilege(r.oid, attrelid, attname, 'select')
+        group by attname having count(*) = 2 order by attname";
+    let hidden = [
+        "plan",
+        "plan_grace_days",
+        "plan_past_due_since",
+        "plan_status",
+        "plan_status_at",
+        "plan_subscription_id",
+    ];
+    assert_eq!(texts(&database, sql).await?, hidden);
     Ok(())
 }
 
