@@ -116,11 +116,16 @@ async fn launch<A>(
     telemetry::init(config::log_filter().as_deref());
     telemetry::set_sandbox(function, &config::environment());
     let network = Network::default();
-    if let Some(sentry) = config::sentry() {
+    let sentry = config::sentry();
+    let is_reporting = sentry.is_some();
+    if let Some(sentry) = sentry {
         telemetry::sentry::start(sentry, &network);
     }
     match ready(&network).await {
         Ok(app) => {
+            if is_reporting {
+                network.warm();
+            }
             telemetry::metrics::cold_start(started.elapsed());
             Ok(Arc::new(app))
         }

@@ -1,6 +1,6 @@
 //! What the stand-in accepts, refuses and does when told to.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sentry_stand_in::{Fault, SentryStandIn};
 
 const ID: &str = "fc6d8c0c43fc4630ad850ee518f1b9d0";
@@ -16,8 +16,9 @@ fn envelope(event: &str, length: usize) -> String {
 }
 
 async fn post(sentry: &SentryStandIn, auth: &str, envelope: String) -> Result<reqwest::Response> {
-    let (_, address) = sentry.dsn().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let (host, project) = address.split_once('/').unwrap();
+    let dsn = sentry.dsn();
+    let (_, address) = dsn.split_once('@').context("no key")?;
+    let (host, project) = address.split_once('/').context("no project")?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let request = client
         .post(format!("http://{host}/api/{project}/envelope/"))

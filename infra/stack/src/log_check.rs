@@ -87,7 +87,7 @@ impl LogCheck {
 fn well_formed(line: &str) -> Result<(), &'static str> {
     let line: Value = serde_json::from_str(line).map_err(|_| "not JSON")?;
     let text = |name: &str| line.get(name).and_then(Value::as_str);
-    if !text("timestamp").is_some_and(|at| at.parse::<Timestamp>().is_ok()) {
+    if text("timestamp").is_none_or(|at| at.parse::<Timestamp>().is_err()) {
         return Err("no timestamp");
     }
     if !text("level").is_some_and(|level| LEVELS.contains(&level)) {

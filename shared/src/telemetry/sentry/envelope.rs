@@ -24,7 +24,7 @@ const EXTRA: &[&str] = &[
     "requestId",
 ];
 /// Where a line says what went wrong.
-const CAUSES: &[&str] = &["error", "reason", "problem"];
+const CAUSES: &[&str] = &["error", "reason", "problem", "decision"];
 
 /// The envelope of a line's fields, logged by the module `target`.
 pub(super) fn envelope(target: &str, fields: &Map<String, Value>) -> Vec<u8> {
@@ -39,6 +39,8 @@ fn event(id: &str, target: &str, fields: &Map<String, Value>) -> Value {
     let text = |name: &str| Some(scrub(fields.get(name)?.as_str()?));
     let message = text("message").unwrap_or_default();
     let code = text("code");
+    // What has no code, such as a job, may be of a kind.
+    let sort = code.clone().or_else(|| text("kind")).unwrap_or_else(|| "none".to_owned());
     let cause = CAUSES.iter().find_map(|name| text(name));
     let extra: Map<String, Value> =
         EXTRA.iter().filter_map(|name| Some(((*name).to_owned(), scrubbed(fields.get(*name)?)))).collect();
@@ -50,7 +52,7 @@ fn event(id: &str, target: &str, fields: &Map<String, Value>) -> Value {
         "logger": target,
         "release": RELEASE,
         "environment": sandbox().environment,
-        "fingerprint": [message, code.as_deref().unwrap_or("none")],
+        "fingerprint": [message, sort],
         "exception": {"values": [{"type": message, "value": cause}]},
         "tags": {
             "function": text("function").unwrap_or_else(|| sandbox().function.to_owned()),
@@ -104,5 +106,13 @@ mod tests {
         assert_eq!(event["tags"]["correlation_id"], "[filtered]");
         assert_eq!(event["fingerprint"], json!(["panic", "none"]));
         assert_eq!(event["exception"]["values"][0]["value"], "index 3");
+    }
+
+    #[test]
+    fn jobs_that_fail_are_told_apart_by_their_kind() {
+        let event =
+            reported(json!({"message": "job.failed", "kind": "refund_payment", "decision": "refund_failed"}));
+        assert_eq!(event["fingerprint"], json!(["job.failed", "refund_payment"]));
+        assert_eq!(event["exception"]["values"][0]["value"], "refund_failed");
     }
 }

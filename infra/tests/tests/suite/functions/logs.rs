@@ -231,8 +231,8 @@ impl Journey {
             assert_eq!((&line["Requests"], &line["Answers"]), (&json!(1), &json!(1)), "{line}");
         }
         let of = |function: &str, number: &str| {
-            let lines = self.lines.iter().filter(|line| line["context"]["function"] == function);
-            lines.filter_map(|line| line["context"][number].as_u64()).max()
+            let lines = self.lines.iter().filter(|line| in_context(line, "function") == Some(function));
+            lines.filter_map(|line| line.get("context")?.get(number)?.as_u64()).max()
         };
         assert_eq!(of("reserve_gear", "database_round_trips"), Some(1));
         assert_eq!(of("stripe_webhook", "database_round_trips"), Some(1));
