@@ -96,7 +96,7 @@ fn with_folder_of(program: &Path) -> Result<OsString> {
 }
 
 /// Runs a build that shows its own progress.
-async fn run_cargo(command: Command) -> Result<()> {
+pub(crate) async fn run_cargo(command: Command) -> Result<()> {
     let status = tokio::process::Command::from(command).kill_on_drop(true).status().await?;
     if !status.success() {
         bail!("the build failed");

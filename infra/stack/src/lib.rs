@@ -5,6 +5,7 @@ mod certificates;
 mod cold_starts;
 mod command;
 mod daemon;
+mod deployment;
 mod front;
 pub mod functions;
 mod local_stack;
@@ -36,6 +37,7 @@ pub mod tools;
 mod wait;
 
 pub use cold_starts::{Authorities, ColdStarts};
+pub use deployment::{Account, Deployment, Outputs};
 pub use local_stack::LocalStack;
 pub use log_check::{CheckedLogs, LogCheck};
 pub use net::http_client;

@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::pgbouncer::PgBouncer;
 use crate::postgres::{Postgres, PostgresPrograms};
 use crate::run::Run;
+use crate::seed::DATABASE;
 use crate::tools::{self, Emulators};
 
 /// The programs of the servers, and of the Lambda runtime API.
@@ -59,5 +60,25 @@ impl Servers {
         };
         let ((postgres, pooler, prepared), ministack) = tokio::try_join!(database, guard)?;
         Ok((Self { ministack, pooler, postgres }, prepared))
+    }
+
+    /// Starts them with nothing in them but an empty database. Functions that are deployed find `environment` in theirs,
+    /// and there the authority of the database's certificate: ministack does not unpack layers for programs, so the
+    /// template's layer of certificates cannot bring it.
+    pub(crate) async fn empty(
+        run: &Run,
+        programs: &Programs,
+        environment: &[(&str, String)],
+    ) -> Result<Self> {
+        let postgres = Postgres::start(run, &programs.postgres, None).await?;
+        postgres.create_database(DATABASE).await?;
+        let pooler = PgBouncer::start(run, &programs.pgbouncer, &postgres, None).await?;
+        let authority = ("DATABASE_CA_FILE", postgres.endpoint.authority.display().to_string());
+        let environment: Vec<(&str, String)> = environment.iter().cloned().chain([authority]).collect();
+        let ministack = match &programs.emulators.ministack {
+            Some(program) => Some(Ministack::empty(run, program, None, &environment).await?),
+            None => None,
+        };
+        Ok(Self { ministack, pooler, postgres })
     }
 }

@@ -20,9 +20,10 @@ const NO_RATE_LIMIT: &str = "100000";
 /// Jobs are looked for so often that nobody has to wait for a refund to appear.
 const JOBS_BEAT_MS: &str = "500";
 /// Whom customers get e-mail from.
-const EMAIL_FROM: &str = "Kitloop <bookings@kitloop.example>";
+pub(crate) const EMAIL_FROM: &str = "Kitloop <bookings@kitloop.example>";
 
 /// Secrets that live as long as the stack.
+#[derive(Clone)]
 pub(crate) struct Secrets {
     pub(crate) jwt: String,
     pub(crate) cron: String,

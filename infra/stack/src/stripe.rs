@@ -1,7 +1,7 @@
 //! Stripe: the stand-in, or Stripe itself in test mode when the developer's key is set.
 
 use anyhow::Result;
-use stripe_stand_in::StandIn;
+use stripe_stand_in::{Admin, StandIn};
 
 use crate::options::Options;
 use crate::secret::random_secret;
@@ -37,13 +37,18 @@ impl Stripe {
     /// The stand-in, on a free port unless told which, with its webhooks sent to the URL.
     pub(crate) async fn stand_in(port: Option<u16>, webhook_url: &str) -> Result<Self> {
         let stand_in = StandIn::start(port).await?;
-        let webhook_secret = format!("whsec_{}", random_secret());
-        stand_in.admin().set_webhook_endpoint(webhook_url, &webhook_secret).await?;
-        Ok(Self {
+        let stripe = Self {
             api_base: stand_in.base_url().to_owned(),
             secret_key: format!("sk_test_{}", random_secret()),
-            webhook_secret,
+            webhook_secret: format!("whsec_{}", random_secret()),
             _stand_in: Some(stand_in),
-        })
+        };
+        stripe.register_endpoint(webhook_url).await?;
+        Ok(stripe)
+    }
+
+    /// Lets the stand-in send its webhooks to the URL from now on.
+    pub(crate) async fn register_endpoint(&self, webhook_url: &str) -> Result<()> {
+        Admin::new(&self.api_base).set_webhook_endpoint(webhook_url, &self.webhook_secret).await
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Demo,
     /// Keep the whole product running here, with seeded data and its schedules firing
     Up(Options),
+    /// Deploy the product with SAM to an AWS on this machine, use it there, update it and delete it
+    DeployLocal,
     /// Run all tests against real servers, started for the run
     Test(TestArguments),
     /// Look for everything that can be found without running the product

@@ -95,6 +95,11 @@ impl Postgres {
         let mut connection = self.endpoint.connect(&self.owner, database).await?;
         migrations::up(&mut connection).await?;
         connection.close().await?;
+        self.let_functions_in().await
+    }
+
+    /// Gives the role of the functions, which the migrations made, its password.
+    pub(crate) async fn let_functions_in(&self) -> Result<()> {
         let Login { role, password } = &self.app;
         self.run_as_admin("postgres", &format!("alter role {role} password '{password}'")).await
     }

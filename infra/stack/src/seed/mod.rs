@@ -85,6 +85,11 @@ pub(crate) const DATABASE: &str = "kitloop";
 pub(crate) async fn seeded_database(postgres: &Postgres) -> Result<Seed> {
     postgres.create_database(DATABASE).await?;
     postgres.migrate(DATABASE).await?;
+    fill(postgres).await
+}
+
+/// Fills the database, which is migrated.
+pub(crate) async fn fill(postgres: &Postgres) -> Result<Seed> {
     let mut connection = postgres.endpoint.connect(&postgres.owner, DATABASE).await?;
     let mut transaction = connection.begin().await?;
     let users = Users {

@@ -13,7 +13,7 @@ use crate::pgbouncer::PgBouncer;
 use crate::postgres::PostgresPrograms;
 
 pub use cargo::{CargoTool, cargo_tool};
-pub use python::{Checkers, Emulators, checkers, emulators};
+pub use python::{Checkers, DeploymentTools, Emulators, checkers, deployment_tools, emulators};
 pub use stripe_clients::{StripeClients, stripe_clients};
 
 /// PostgreSQL's programs, installed if there are none.

@@ -20,6 +20,14 @@ pub struct Emulators {
     pub ministack: Option<PathBuf>,
 }
 
+/// Programs that people deploy with.
+pub struct DeploymentTools {
+    /// Builds and deploys templates.
+    pub sam: PathBuf,
+    /// The command line of AWS.
+    pub aws: PathBuf,
+}
+
 /// Programs that read our files and find fault.
 pub struct Checkers {
     /// `sam validate`.
@@ -80,6 +88,14 @@ pub async fn checkers() -> Result<Checkers> {
         taplo: program("taplo"),
         typos: program("typos"),
     })
+}
+
+/// Installs what people deploy with if it is not there yet.
+pub async fn deployment_tools() -> Result<DeploymentTools> {
+    let programs = environment("checkers", include_str!("checkers.txt")).await?;
+    // Alone, because it wants the botocore of its day, and SAM one of its own.
+    let aws = environment("aws", include_str!("aws.txt")).await?;
+    Ok(DeploymentTools { sam: programs.join("sam"), aws: aws.join("aws") })
 }
 
 /// The programs' folder of a virtual environment that has these requirements, made anew when they changed.

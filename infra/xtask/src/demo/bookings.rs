@@ -7,7 +7,7 @@ use super::scene::{Scene, Wish};
 use super::story::money;
 
 /// Returns the id of the event that confirmed it.
-pub(super) async fn two_lines_are_paid_and_confirmed(scene: &mut Scene) -> Result<String> {
+pub(crate) async fn two_lines_are_paid_and_confirmed(scene: &mut Scene) -> Result<String> {
     scene.story.chapter("A reservation of two lines is paid and confirmed");
     let (jana, window) = (scene.jana.clone(), scene.window()?);
     let (skis, boots) = (scene.gear("Touring skis")?, scene.gear("Touring boots")?);
@@ -28,7 +28,7 @@ pub(super) async fn two_lines_are_paid_and_confirmed(scene: &mut Scene) -> Resul
 }
 
 /// Six of eight are taken: three do not fit, two do.
-pub(super) async fn what_is_taken_is_refused_to_the_next(scene: &mut Scene) -> Result<()> {
+pub(crate) async fn what_is_taken_is_refused_to_the_next(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("The next customer is refused what is taken, and told so");
     let tomas = scene.tomas.clone();
     let skis = scene.gear("Touring skis")?;
@@ -42,7 +42,7 @@ pub(super) async fn what_is_taken_is_refused_to_the_next(scene: &mut Scene) -> R
     Ok(())
 }
 
-pub(super) async fn a_declined_card_keeps_the_hold(scene: &mut Scene) -> Result<()> {
+pub(crate) async fn a_declined_card_keeps_the_hold(scene: &mut Scene) -> Result<()> {
     scene.story.chapter("A declined card keeps its hold; another card works");
     let (tomas, window) = (scene.tomas.clone(), scene.window()?);
     let tent = scene.gear("Three-season tent")?;

@@ -49,7 +49,7 @@ async fn row(scene: &mut Scene, chapter: &str, booking: &Booking) -> Result<[Str
 }
 
 /// Fails with every promise of the product that does not hold.
-pub(super) async fn check_invariants(scene: &mut Scene) -> Result<()> {
+pub(crate) async fn check_invariants(scene: &mut Scene) -> Result<()> {
     let query = "select violation, details::text from kitloop.check_consistency()";
     let violations: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&mut scene.database).await?;
     if violations.is_empty() {
