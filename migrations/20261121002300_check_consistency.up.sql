@@ -87,6 +87,17 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     having max(n.number) <> count(*) or min(n.number) <> 1
 $$;
 
+-- Accounts whose balance is not the sum of their entries. Below 0 it cannot be: the table refuses that.
+create function kitloop.wrong_balances() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object('customer_id', customer_id, 'balance', a.balance, 'entries', l.entries)
+    from public.credit_accounts a
+    full join (
+        select l.customer_id, sum(l.amount) as entries from public.credit_ledger l group by l.customer_id
+    ) l using (customer_id)
+    where coalesce(a.balance, 0) <> coalesce(l.entries, 0)
+$$;
+
 -- Authorised money that waits for nobody's answer, and is not about to be released.
 create function kitloop.authorization_without_booking() returns setof jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -101,8 +112,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The operation. Violations: overbooked, money_without_booking, refund_owed, authorization_without_booking,
--- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_dispute_flag, wrong_blocks_until, event_failed,
--- event_without_effect.
+-- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_balance, wrong_dispute_flag,
+-- wrong_blocks_until, event_failed, event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
@@ -136,6 +147,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     )
     union all
     select 'wrong_receipt', w from kitloop.wrong_receipts() w
+    union all
+    select 'wrong_balance', b from kitloop.wrong_balances() b
     union all
     select 'wrong_dispute_flag', jsonb_build_object('reservation_id', r.id)
     from public.reservations r

@@ -145,6 +145,8 @@ codes! {
     Unauthenticated = "unauthenticated",
     /// The customer's payment is not there yet.
     PaymentRequired = "payment_required",
+    /// There are not so many credits.
+    InsufficientCredits = "insufficient_credits",
     /// The caller is known and may not do this.
     Forbidden = "forbidden",
     /// The shop's plan has lapsed: it takes no new holds.
@@ -161,6 +163,8 @@ codes! {
     ReservationNotFound = "reservation_not_found",
     /// No such event of Stripe's in the log.
     EventNotFound = "event_not_found",
+    /// Nobody here has this user id.
+    CustomerNotFound = "customer_not_found",
     /// No such dead letter.
     DeadLetterNotFound = "dead_letter_not_found",
     /// The function does not know the method.
@@ -230,6 +234,8 @@ impl Code {
             Self::GearNotFound => "The provider has no such gear, or does not rent it out any more.",
             Self::ReservationNotFound => "There is no such reservation.",
             Self::EventNotFound => "There is no such event.",
+            Self::InsufficientCredits => "There are not enough credits.",
+            Self::CustomerNotFound => "There is no such customer.",
             Self::DeadLetterNotFound => "There is no such dead letter.",
             Self::Forbidden => "Only staff of the provider may do this.",
             Self::PlanInactive => "The shop takes no new reservations at the moment.",

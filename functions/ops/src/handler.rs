@@ -3,7 +3,7 @@
 
 use kitloop::app::ops;
 use kitloop::boot::App;
-use kitloop::db::{self, AuditFilter, EventFilter};
+use kitloop::db::{self, AuditFilter, CreditAdjustment, EventFilter};
 use kitloop::door::{self, CallerRule, Endpoint, RateLimit};
 use kitloop::error::{Code, Error, InvalidField, Refusal};
 use kitloop::http::{Answer, Call, Fields, JSON_BODY_LIMIT, Origins, path_below};
@@ -29,6 +29,10 @@ const LONGEST_OPERATOR: usize = 100;
 const LONGEST_TEXT: usize = 255;
 /// How many items a page has unless the query says otherwise.
 const PAGE: i32 = 50;
+/// In characters.
+const LONGEST_REASON: usize = 500;
+/// In credits, at once.
+const LARGEST_ADJUSTMENT: i64 = 100_000;
 /// As many days back the statistics go unless the query says otherwise.
 const DAYS: i32 = 30;
 
@@ -57,6 +61,7 @@ async fn answer(app: &App, call: &Call, resource: &Resource) -> Result<Answer, E
                 json!({"dead_letter_id": id, "job_id": job.job_id, "kind": job.kind, "status": "queued"}),
             )
         }
+        Resource::CreditAdjustment => adjust_credits(app, call).await,
         Resource::ReservationStats => reservation_stats(app, call.query()).await,
         Resource::Counts => counts(app, call.query()).await,
         Resource::Consistency if call.method() == "POST" => {
@@ -86,6 +91,26 @@ async fn dead_letters(app: &App, mut query: Fields) -> Result<Answer, Error> {
     query.finish(|| Some(()))?;
     let is_open = status.map(|status| status == "open");
     Answer::ok(db::ops_dead_letters(&app.db, is_open, cursor, limit).await?)
+}
+
+async fn adjust_credits(app: &App, call: &Call) -> Result<Answer, Error> {
+    let operator = operator(call)?;
+    let mut fields = call.json()?;
+    let user_id = fields.uuid("user_id");
+    let amount = fields.integer("amount", -LARGEST_ADJUSTMENT..=LARGEST_ADJUSTMENT);
+    if amount == Some(0) {
+        fields.reject("amount", "must not be 0");
+    }
+    let reason = fields.text("reason", LONGEST_REASON);
+    if reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
+        fields.reject("reason", "must not be blank");
+    }
+    let key = fields.idempotency_key();
+    let (user_id, amount, reason, key) = fields.finish(|| Some((user_id?, amount?, reason?, key?)))?;
+    let adjustment =
+        CreditAdjustment { operator: &operator, user_id, amount, reason: &reason, idempotency_key: &key };
+    let adjusted = db::adjust_credits(&app.db, &adjustment).await?;
+    Ok(Answer::ok(adjusted.answer)?.with_header("idempotent-replayed", adjusted.replayed.to_string()))
 }
 
 async fn reservation_stats(app: &App, mut query: Fields) -> Result<Answer, Error> {

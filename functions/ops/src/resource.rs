@@ -8,6 +8,7 @@ pub(crate) enum Resource {
     WebhookEventReplay(String),
     DeadLetters,
     DeadLetterReplay(String),
+    CreditAdjustment,
     ReservationStats,
     Counts,
     Consistency,
@@ -24,6 +25,7 @@ impl Resource {
             ["webhook-events", event_id, "replay"] => Self::WebhookEventReplay((*event_id).to_owned()),
             ["dead-letters"] => Self::DeadLetters,
             ["dead-letters", id, "replay"] => Self::DeadLetterReplay((*id).to_owned()),
+            ["credits", "adjust"] => Self::CreditAdjustment,
             ["reservation-stats"] => Self::ReservationStats,
             ["counts"] => Self::Counts,
             ["consistency"] => Self::Consistency,
@@ -35,7 +37,7 @@ impl Resource {
     /// The methods it knows.
     pub(crate) const fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::WebhookEventReplay(_) | Self::DeadLetterReplay(_) => &["POST"],
+            Self::WebhookEventReplay(_) | Self::DeadLetterReplay(_) | Self::CreditAdjustment => &["POST"],
             Self::Consistency | Self::Unknown => &["GET", "POST"],
             _ => &["GET"],
         }

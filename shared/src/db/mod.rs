@@ -6,6 +6,7 @@
 
 mod cancellations;
 mod connection;
+mod credits;
 mod error;
 mod events;
 mod jobs;
@@ -21,6 +22,7 @@ pub use cancellations::{
     CancellationRequest, Cancelled, RefundRequest, Refunding, cancel_reservation, refund_reservation,
 };
 pub use connection::Db;
+pub use credits::{AdjustedCredits, CreditAdjustment, adjust_credits, credits};
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
 pub use jobs::{
     EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,

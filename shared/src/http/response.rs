@@ -22,13 +22,14 @@ const fn status(code: Code) -> u16 {
         | Code::DurationTooShort
         | Code::DurationTooLong => 400,
         Code::Unauthenticated => 401,
-        Code::PaymentRequired => 402,
+        Code::PaymentRequired | Code::InsufficientCredits => 402,
         Code::Forbidden | Code::OriginNotAllowed | Code::PlanInactive => 403,
         Code::NotFound
         | Code::ProviderNotFound
         | Code::GearNotFound
         | Code::ReservationNotFound
         | Code::EventNotFound
+        | Code::CustomerNotFound
         | Code::DeadLetterNotFound => 404,
         Code::MethodNotAllowed => 405,
         Code::InsufficientAvailability
@@ -188,7 +189,7 @@ mod tests {
             ],
         ),
         (401, &["unauthenticated"]),
-        (402, &["payment_required"]),
+        (402, &["payment_required", "insufficient_credits"]),
         (403, &["forbidden", "origin_not_allowed", "plan_inactive"]),
         (
             404,
@@ -198,6 +199,7 @@ mod tests {
                 "gear_not_found",
                 "reservation_not_found",
                 "event_not_found",
+                "customer_not_found",
                 "dead_letter_not_found",
             ],
         ),

@@ -1,6 +1,7 @@
 //! What operators ask for and do, over a real database.
 
 mod consistency;
+mod credits;
 mod dead_letters;
 mod door;
 mod figures;

@@ -86,7 +86,7 @@ async fn a_late_payment_for_the_plan_has_a_grace_period() -> Result<()> {
     shop.database.execute("update public.providers set plan_grace_days = 5", &[]).await?;
     assert!(!takes_holds(&shop).await?);
 
-    let paid = event(&shop, "sub_1Qk1tL00pSampl3Plan00001", now - START + 1, "active")?;
+    let paid = event(&shop, "sub_1Qk1tL00pSample0Plan001", now - START + 1, "active")?;
     deliver(&shop, &paid, 200, "plan_updated").await?;
     assert!(takes_holds(&shop).await?);
     Ok(())

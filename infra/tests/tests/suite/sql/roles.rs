@@ -11,7 +11,8 @@ use super::money::disputed;
 use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 37] = [
+const OPERATIONS: [&str; 39] = [
+    "adjust_credits",
     "advance_reconciliation",
     "apply_stripe_event",
     "beat",
@@ -19,6 +20,7 @@ const OPERATIONS: [&str; 37] = [
     "check_consistency",
     "claim_job",
     "confirm_reservation",
+    "credits",
     "differences",
     "expire_holds",
     "fail_stripe_event",
