@@ -131,6 +131,18 @@ mod tests {
         assert_eq!(text_of("staging", &message, "there"), "[staging] Hello\nthere");
     }
 
+    #[tokio::test]
+    async fn an_attempt_ends_long_before_the_invocation() {
+        let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", hanging.local_addr().unwrap());
+        let config = AlertConfig { url: url.into(), attempt_timeout: Duration::from_millis(50) };
+        let alerts = Alerts::new(config, &Network::default());
+        let (started, minutes) = (Instant::now(), Duration::from_secs(600));
+        let told = alerts.tell("staging", &alarm(), started + minutes).await;
+        assert_eq!(told, Err(AlertError::Unavailable("no answer in time")));
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    }
+
     #[test]
     fn only_a_refusal_of_the_address_asks_for_another_one() {
         assert!(AlertError::Refused(404).is_of_the_address());
