@@ -1,7 +1,7 @@
 //! An alarm reaches the chat when nothing else of the product is there, and also after the chat's address has changed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use axum::extract::State;
@@ -29,7 +29,7 @@ impl Chat {
             StatusCode::GONE
         };
         let new = async |State(chat): State<Self>, Json(message): Json<Value>| {
-            chat.told.lock().unwrap().push(message);
+            chat.told.lock().unwrap_or_else(PoisonError::into_inner).push(message);
             StatusCode::OK
         };
         let router = Router::new().route("/old", post(old)).route("/new", post(new)).with_state(chat.clone());
@@ -40,7 +40,7 @@ impl Chat {
     }
 
     fn told(&self) -> Vec<Value> {
-        self.told.lock().unwrap().clone()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
