@@ -1,6 +1,6 @@
 //! An error of ours as Sentry takes it: <https://develop.sentry.dev/sdk/foundations/transport/envelopes/> around
-//! <https://develop.sentry.dev/sdk/foundations/transport/event-payloads/>. Sentry's own crate of types would add a third
-//! of a megabyte to every function for these few members.
+//! <https://develop.sentry.dev/sdk/foundations/transport/event-payloads/>. Why by
+//! hand: docs/adr/0008.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
