@@ -1,6 +1,6 @@
 //! An error of ours as Sentry takes it: <https://develop.sentry.dev/sdk/foundations/transport/envelopes/> around
-//! <https://develop.sentry.dev/sdk/foundations/transport/event-payloads/>. Why by
-//! hand: docs/adr/0008.
+//! <https://develop.sentry.dev/sdk/foundations/transport/event-payloads/>. Why by hand:
+//! docs/adr/0008.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
