@@ -8,7 +8,7 @@
 # So that output is what the functions below expect, whatever is configured for people.
 export AWS_DEFAULT_OUTPUT=json AWS_PAGER=
 
-# Unless it is set, the HTTP API as the stack tells of it: output NAME is one of the stack's outputs.
+# output NAME: one of the stack's outputs; it tells of the HTTP API, unless BASE_URL is set.
 output() {
   aws cloudformation describe-stacks --stack-name "kitloop-$ENVIRONMENT" \
     --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text
@@ -31,14 +31,16 @@ aws_by_input() {
 
 # ------------------------------------------------------------------------------------------------ asking the product
 
-# Whether each part that the product needs is there; asked for when it is not, too, so any status will do.
+# Whether each part that the product needs is there; it answers when one is not, too, so that any status will do.
 ready() {
   curl -sS "$BASE_URL/ready" | jq .
 }
 
-# ops METHOD PATH: what operators see and do under /ops.
+# ops METHOD PATH [BODY]: what operators see and do under /ops.
 ops() {
-  curl -sS --fail-with-body -X "$1" "$BASE_URL/ops/$2" -H "x-operator: $OPERATOR" \
+  local body=()
+  [[ -z ${3:-} ]] || body=(-H 'content-type: application/json' -d "$3")
+  curl -sS --fail-with-body -X "$1" "$BASE_URL/ops/$2" -H "x-operator: $OPERATOR" ${body[@]+"${body[@]}"} \
     -H @<(printf 'authorization: Bearer %s' "$(secret admin_token)") | jq .
 }
 
@@ -119,7 +121,7 @@ sql() {
   [[ $DATABASE_URL =~ $address ]] || return
   local -x PGPASSWORD PGSSLROOTCERT=${DATABASE_CA_FILE:-}
   PGPASSWORD=$(printf %b "${BASH_REMATCH[2]//%/\\x}")
-  psql -Xq -v ON_ERROR_STOP=1 "${BASH_REMATCH[1]}${BASH_REMATCH[3]}"
+  psql -Xqw -v ON_ERROR_STOP=1 "${BASH_REMATCH[1]}${BASH_REMATCH[3]}"
 }
 
 # --------------------------------------------------------------------------------------------------------- functions

@@ -40,7 +40,7 @@ impl PgBouncer {
         user.own(&folder)?;
         let port = port_or_free(port)?;
         let users = folder.join("users.txt");
-        write_private(&users, &user_list(postgres))?;
+        write_private(&users, &format!("\"{}\" \"{}\"\n", postgres.admin.role, postgres.admin.password))?;
         user.own(&users)?;
         let settings = folder.join("pgbouncer.ini");
         fs::write(
@@ -57,13 +57,7 @@ impl PgBouncer {
     }
 }
 
-/// Logins in the clear, because the pooler has to log in with them itself.
-fn user_list(postgres: &Postgres) -> String {
-    [&postgres.admin, &postgres.owner, &postgres.app]
-        .map(|login| format!("\"{}\" \"{}\"\n", login.role, login.password))
-        .concat()
-}
-
+/// Who logs in is looked up in the cluster by `auth_user`, so that a password that changes there is known here at once.
 fn settings(port: u16, postgres: &Postgres, users: &Path, tracks_prepared: bool) -> String {
     // Prepared statements are switched off where the pooler could carry them, so that code that needs them fails.
     let prepared = if tracks_prepared { "max_prepared_statements = 0\n" } else { "" };
@@ -77,6 +71,7 @@ fn settings(port: u16, postgres: &Postgres, users: &Path, tracks_prepared: bool)
          pool_mode = transaction\n\
          auth_type = scram-sha-256\n\
          auth_file = {users}\n\
+         auth_user = {admin}\n\
          default_pool_size = 20\n\
          max_client_conn = 2000\n\
          server_idle_timeout = 10\n\
@@ -88,6 +83,7 @@ fn settings(port: u16, postgres: &Postgres, users: &Path, tracks_prepared: bool)
          {prepared}",
         server_port = postgres.endpoint.port,
         users = users.display(),
+        admin = postgres.admin.role,
         authority = postgres.certificates.authority.display(),
         key = postgres.certificates.key.display(),
         certificate = postgres.certificates.certificate.display(),

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Up(Options),
     /// Deploy the product with SAM to an AWS on this machine, use it there, update it and delete it
     DeployLocal,
+    /// Deploy the product in the same way, break it, and get it right again by what docs/runbook.md says
+    Drill,
     /// Run all tests against real servers, started for the run
     Test(TestArguments),
     /// Look for everything that can be found without running the product

@@ -5,7 +5,6 @@ mod check;
 mod cli;
 mod demo;
 mod deploy_local;
-#[cfg(test)]
 mod drill;
 mod env;
 mod measure;
@@ -48,6 +47,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo => demo::run().await,
         Command::DeployLocal => deploy_local::run().await,
+        Command::Drill => deploy_local::drill().await,
         Command::Check => check::run().await,
         Command::Up(options) => up::run(&options).await,
         Command::Env { action } => Ok(env::run(&action).await),

@@ -17,8 +17,19 @@ use stack::Deployment;
 use crate::demo::scene::Scene;
 use crate::demo::story::Story;
 use crate::demo::summary;
+use crate::drill;
 
 pub(crate) async fn run() -> Result<ExitCode> {
+    play(tell).await
+}
+
+/// `cargo xtask drill`: the drill alone.
+pub(crate) async fn drill() -> Result<ExitCode> {
+    play(async |scene, deployment| drill::run(scene, deployment.environment()).await).await
+}
+
+/// Deploys, and has something happen there.
+async fn play(tell: impl AsyncFnOnce(&mut Scene, &mut Deployment) -> Result<()>) -> Result<ExitCode> {
     let started = Instant::now();
     let mut story = Story::default();
     let mut deployment = setup::deploy(&mut story).await?;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::demo::scene::Scene;
 use runbook::Runbook;
-use scenarios::{SCENARIOS, Scenario};
+use scenarios::SCENARIOS;
 use stage::Stage;
 use terminal::Terminal;
 
@@ -43,5 +43,5 @@ pub(crate) async fn run(scene: &mut Scene, environment: BTreeMap<String, OsStrin
 /// The blocks of all scenarios.
 #[cfg(test)]
 fn blocks() -> impl Iterator<Item = &'static str> {
-    SCENARIOS.iter().flat_map(|scenario: &Scenario| scenario.blocks.iter().copied())
+    SCENARIOS.iter().flat_map(|scenario| scenario.blocks.iter().copied())
 }

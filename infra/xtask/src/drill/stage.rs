@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
     /// What goes wrong, or is mended, in the database.
     pub(super) async fn database(&mut self, who: &str, what: &str, statement: &'static str) -> Result<u64> {
         let started = Instant::now();
-        let done = sqlx::query(statement).execute(&mut self.scene.database).await?;
+        let done = sqlx::raw_sql(statement).execute(&mut self.scene.database).await?;
         self.scene.story.line(who, what, None, "", started.elapsed());
         Ok(done.rows_affected())
     }
@@ -104,6 +104,19 @@ impl<'a> Stage<'a> {
     pub(super) async fn ready(&self) -> Result<Value> {
         let url = format!("{}/ready", self.scene.file.base_url);
         Ok(self.scene.http.get(url).send().await?.json().await?)
+    }
+
+    /// Waits until every part of the product is there: the worker, too, which its schedule starts.
+    pub(super) async fn is_ready(&self) -> Result<()> {
+        let started = Instant::now();
+        let ready = async || {
+            let ready = self.ready().await?;
+            ensure!(ready.get("status").and_then(Value::as_str) == Some("ready"), "{ready}");
+            Ok(())
+        };
+        wait_for("the product", PATIENCE, ready, || Ok(())).await?;
+        self.scene.story.line("time", "every part is ready", None, "ready", started.elapsed());
+        Ok(())
     }
 
     /// What an operator sees there.

@@ -19,13 +19,11 @@ fn file(path: &str) -> String {
     fs::read_to_string(paths::root().join(path)).unwrap()
 }
 
-/// The runbook, and what its words stand for.
+/// The runbook, and what its words stand for; a command that goes on in the next line is one line.
 fn texts() -> String {
     let words = file("docs/runbook.sh");
-    words
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .fold(file("docs/runbook.md"), |text, line| text + line + "\n")
+    let code = words.lines().filter(|line| !line.starts_with('#'));
+    code.fold(file("docs/runbook.md"), |text, line| text + line + "\n").replace("\\\n", " ")
 }
 
 fn yaml(path: &str) -> Value {
@@ -109,6 +107,32 @@ fn every_function_that_is_named_is_deployed() {
         rest.split(|end: char| !(end.is_ascii_lowercase() || end == '-')).next().map(str::to_owned)
     };
     assert_known(&in_full.filter_map(name).filter(|name| !name.is_empty()).collect(), &deployed);
+}
+
+#[test]
+fn a_secret_that_leaked_is_forgotten_by_all_functions_that_had_it_or_is_taken_back_elsewhere() {
+    let (runbook, template) = (Runbook::read().unwrap(), yaml("template.yaml"));
+    let mut restarts = 0;
+    for block in runbook.0.iter().filter(|block| block.name.starts_with("leaked-")) {
+        let script = block.script.replace("\\\n", " ");
+        let restarted = words(&script, "restart ");
+        if restarted.is_empty() {
+            continue;
+        }
+        restarts += 1;
+        let secret = words(&script, "replace ").into_iter().next().unwrap();
+        let reference = format!("ssm:/kitloop/${{Environment}}/{secret}");
+        let resources = template["Resources"].as_mapping().unwrap().values();
+        let holders = resources.filter(|resource| {
+            serde_norway::to_string(&resource["Properties"]["Environment"]).unwrap().contains(&reference)
+        });
+        let names = holders.map(|resource| match &resource["Properties"]["FunctionName"] {
+            Value::Tagged(name) => name.value.as_str().unwrap().replace("kitloop-${Environment}-", ""),
+            name => panic!("{name:?} is not of the environment"),
+        });
+        assert_eq!(restarted, names.collect(), "{secret}");
+    }
+    assert!(restarts > 2);
 }
 
 #[test]

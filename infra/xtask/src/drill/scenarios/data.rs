@@ -1,10 +1,9 @@
 //! Data are lost.
 
 use anyhow::{Result, ensure};
-use stack::wait_for;
 
 use crate::demo::scene::Wish;
-use crate::drill::stage::{PATIENCE, Stage};
+use crate::drill::stage::Stage;
 
 pub(super) async fn are_lost(stage: &mut Stage<'_>) -> Result<()> {
     let backup = stage.file("kitloop.dump");
@@ -23,12 +22,7 @@ pub(super) async fn are_lost(stage: &mut Stage<'_>) -> Result<()> {
     let after = stage.ops("counts").await?;
     ensure!(after == before, "there were {before}, and now there are {after}");
     reserve(stage, 201, "hold").await?;
-    let ready = async || {
-        let ready = stage.ready().await?;
-        ensure!(ready.get("status").and_then(|status| status.as_str()) == Some("ready"), "{ready}");
-        Ok(())
-    };
-    wait_for("the product", PATIENCE, ready, || Ok(())).await
+    stage.is_ready().await
 }
 
 /// Somebody reserves, and is answered so.

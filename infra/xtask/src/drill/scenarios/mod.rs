@@ -69,6 +69,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         play: |stage| Box::pin(money::a_refund_has_no_job(stage)),
     },
     Scenario {
+        title: "Drill: somebody changes a balance of credits by hand",
+        blocks: &["adjust-credits", "wrong-balances", "balances-again", "consistent"],
+        play: |stage| Box::pin(money::a_balance_is_wrong(stage)),
+    },
+    Scenario {
         title: "Drill: a customer asks what became of a request",
         blocks: &["find-request", "recent-errors"],
         play: |stage| Box::pin(reading::find_a_request(stage)),
@@ -81,6 +86,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             "leaked-webhook-secret",
             "leaked-stripe-key",
             "leaked-resend-key",
+            "leaked-alert-webhook",
             "leaked-jwt-secret",
             "leaked-database-password",
         ],

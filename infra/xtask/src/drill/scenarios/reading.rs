@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::drill::stage::Stage;
 
 pub(super) async fn sit_down(stage: &mut Stage<'_>) -> Result<()> {
+    stage.is_ready().await?;
     stage.operator("start").await.map(drop)
 }
 
@@ -23,7 +24,7 @@ pub(super) async fn find_a_request(stage: &mut Stage<'_>) -> Result<()> {
     for text in ["request.answered", "reserve-gear", "unauthenticated", &correlation_id] {
         stage.must_print(&printed, text)?;
     }
-    // The event that failed before was answered with an error.
+    // The capture that Stripe refused was one.
     let errors = stage.operator("recent-errors").await?;
-    stage.must_print(&errors, "stripe-webhook")
+    stage.must_print(&errors, "confirm-reservation")
 }

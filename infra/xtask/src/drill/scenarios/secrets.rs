@@ -13,10 +13,17 @@ pub(super) async fn all_leaked(stage: &mut Stage<'_>) -> Result<()> {
     cron_secret(stage).await?;
     webhook_secret(stage).await?;
     stripe_key(stage).await?;
-    stage.operator_types("leaked-resend-key", "re_drill\n").await?;
-    ensure!(stage.secret("resend_api_key").await? == "re_drill", "Resend's key is another one");
+    replaced(stage, "leaked-resend-key", "resend_api_key", "re_drill").await?;
+    replaced(stage, "leaked-alert-webhook", "monitor_alert_webhook_url", "http://127.0.0.1:9/drill").await?;
     jwt_secret(stage).await?;
     database_password(stage).await
+}
+
+/// Of what others check: fails unless it is stored.
+async fn replaced(stage: &mut Stage<'_>, block: &str, name: &str, value: &str) -> Result<()> {
+    stage.operator_types(block, &format!("{value}\n")).await?;
+    ensure!(stage.secret(name).await? == value, "{name} is another one");
+    Ok(())
 }
 
 /// What a call with this token in the header is answered with.
@@ -107,6 +114,9 @@ async fn jwt_secret(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 async fn database_password(stage: &mut Stage<'_>) -> Result<()> {
+    // Which the owners have on Supabase and RDS.
+    let grant = "grant pg_signal_backend to kitloop_owner";
+    stage.database("host", "lets the owner end connections", grant).await?;
     let old = stage.secret("database_url").await?;
     stage.operator("leaked-database-password").await?;
     let new = stage.secret("database_url").await?;
