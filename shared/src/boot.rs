@@ -25,7 +25,7 @@ use crate::http::{self, TokenVerifier};
 use crate::network::Network;
 use crate::stripe::Stripe;
 use crate::telemetry::meter::{self, Spent};
-use crate::telemetry::{self, ANSWERED, Ending, Outcome};
+use crate::telemetry::{self, ANSWERED, Ending, Outcome, caught};
 
 /// How long an answer waits for errors to be reported; after it Lambda stops the sandbox until the next event.
 const TIME_TO_REPORT: Duration = Duration::from_millis(50);
@@ -216,7 +216,8 @@ async fn handle_event<A>(
 ) -> Result<Value, Diagnostic> {
     let started = Instant::now();
     let is_http = http::is_http(&event);
-    let (outcome, spent) = meter::measured(handler(app, event)).await;
+    let (outcome, spent) = meter::measured(caught(handler(app, event))).await;
+    let outcome = outcome.unwrap_or_else(panicked);
     // A request that was answered has its line already, from the door.
     if !is_http || outcome.is_err() {
         conclude(&outcome, started.elapsed(), spent);
@@ -225,6 +226,11 @@ async fn handle_event<A>(
         error_type: "kitloop::Error".to_owned(),
         error_message: error.to_string(),
     })
+}
+
+/// What work comes to that panicked; the panic itself is in the log.
+pub(crate) fn panicked<T>() -> Result<T, Error> {
+    Err(Error::Internal("panic".to_owned()))
 }
 
 /// Says once how an event ended. Nobody reads a refusal here: it is as good as a failure.
@@ -277,6 +283,16 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert_eq!((&lines[0]["message"], &lines[0]["Outcome"]), (&json!("event.handled"), &json!("ok")));
         assert!(told(json!({"requestContext": {}}), Ok(json!({}))).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_event_that_panics_ends_with_its_line_too() {
+        let (recorder, _guard) = Recorder::start();
+        let handler = async |(): &(), _| panic!("a mistake");
+        let event = LambdaEvent::new(json!({}), lambda_http::Context::default());
+        let failure = handle_event(&(), event, &handler).await.unwrap_err();
+        assert_eq!(failure.error_message, "internal: panic");
+        assert_eq!(recorder.lines().last().unwrap()["message"], "event.failed");
     }
 
     #[tokio::test]

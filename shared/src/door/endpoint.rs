@@ -7,14 +7,14 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::rate_limit::{self, RateLimit};
-use crate::boot::App;
+use crate::boot::{self, App};
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 use crate::http::cors::{self, OriginVerdict};
 use crate::http::response::{self, Problem};
 use crate::http::{Answer, Call, Headers, Origins, shared_secret};
 use crate::telemetry::meter::{self, Spent};
-use crate::telemetry::{ANSWERED, Ending, Outcome};
+use crate::telemetry::{ANSWERED, Ending, Outcome, caught};
 
 /// What is kept of an invocation for its answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
@@ -74,7 +74,8 @@ pub async fn answer(
                 Admission::Admitted => Box::pin(in_time(call.deadline(), use_case(app, &call))).await,
             }
         };
-        let (outcome, spent) = meter::measured(work).await;
+        let (outcome, spent) = meter::measured(caught(work)).await;
+        let outcome = outcome.unwrap_or_else(boot::panicked);
         let outcome = conclude(endpoint, outcome, started.elapsed(), spent);
         response::render(outcome, call.correlation_id(), headers)
     }

@@ -260,6 +260,19 @@ async fn an_answer_is_no_failure_whatever_its_status_is() {
 }
 
 #[tokio::test]
+async fn a_use_case_that_panics_is_answered_and_has_its_line() {
+    let (recorder, _guard) = Recorder::start();
+    let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };
+    let panicking = async |_: &App, _: &Call| panic!("a mistake");
+    let response = answer(&app(), &endpoint, request("POST", &[], ""), panicking).await;
+    assert_eq!(response.status(), 500);
+    assert_eq!(body(&response)["error"], "internal_error");
+    let lines = recorder.lines();
+    let line = lines.last().unwrap();
+    assert_eq!((&line["message"], &line["Outcome"]), (&json!("request.answered"), &json!("failed")));
+}
+
+#[tokio::test]
 async fn a_refusal_is_not_an_error_in_the_log() {
     let (recorder, _guard) = Recorder::start();
     let endpoint = Endpoint { caller: CallerRule::None, ..ENDPOINT };

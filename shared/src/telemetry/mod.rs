@@ -8,6 +8,7 @@ mod invocation;
 mod json_layer;
 pub mod meter;
 pub mod metrics;
+mod panics;
 mod sandbox;
 pub mod sentry;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use self::embedded::Unit;
 pub use self::invocation::{ANSWERED, Ending};
 use self::json_layer::JsonLayer;
 pub use self::metrics::Outcome;
+pub use self::panics::caught;
 pub use self::sandbox::{sandbox, set_sandbox};
 
 /// How the targets of our own lines begin.
@@ -48,7 +50,7 @@ pub fn init(filter: Option<&str>) {
     if tracing_subscriber::registry().with(layer.with_filter(kept(filter))).try_init().is_err() {
         return;
     }
-    log_panics();
+    panics::log();
     if filter.is_some_and(|filter| EnvFilter::try_new(filter).is_err()) {
         tracing::warn!(filter, "telemetry.bad_filter");
     }
@@ -70,14 +72,6 @@ fn holds_no_secret(metadata: &Metadata<'_>) -> bool {
     let is_ours = target.starts_with(OURS);
     let is_invocation = metadata.is_span() && target == INVOCATION;
     is_ours || is_invocation || (*metadata.level() <= Level::WARN && target != LOGGED_BY_US)
-}
-
-/// The runtime reports a panic as the invocation's error; this puts it into the log.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, reason = panic.payload_as_str(), "panic");
-    }));
 }
 
 #[cfg(test)]
