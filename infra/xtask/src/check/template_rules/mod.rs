@@ -56,8 +56,12 @@ fn violations_anywhere(template: &Template) -> Vec<String> {
 }
 
 fn violations_of(function: &Function<'_>, alarms: &Template) -> Vec<String> {
-    let required =
-        [operation::timeout(function), operation::log_group(function), operation::alarm(function, alarms)];
+    let required = [
+        operation::timeout(function),
+        operation::log_group(function),
+        operation::watch(function, alarms),
+        operation::alarm(function, alarms),
+    ];
     let mut found: Vec<String> = required.into_iter().flatten().collect();
     found.extend(operation::dead_letter_queues(function));
     found.extend(permissions::foreign_policies(function));

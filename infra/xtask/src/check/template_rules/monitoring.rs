@@ -133,6 +133,15 @@ fn substituted(value: &Value) -> Option<&str> {
     }
 }
 
+/// Whether an alarm counts the errors of this function.
+pub(super) fn counts_errors_of(alarms: &Template, function_name: &Value) -> bool {
+    let function_name = substituted(function_name);
+    asked_by_alarms(alarms).iter().filter(|asked| asked.name == "Errors").any(|asked| {
+        let of_function = asked.dimensions.iter().find(|(name, _)| name == "FunctionName");
+        of_function.is_some_and(|(_, value)| value.as_deref() == function_name)
+    })
+}
+
 fn asked_by_alarms(alarms: &Template) -> Vec<Asked> {
     let resources = alarms.section("Resources");
     resources.into_iter().flat_map(|(_, resource)| metrics_in(resource)).collect()

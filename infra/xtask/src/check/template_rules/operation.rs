@@ -2,6 +2,7 @@
 
 use serde_norway::Value;
 
+use super::monitoring::counts_errors_of;
 use super::template::{Function, Template, at, children, reference, text};
 
 /// How long a function may take: said, and said to itself as well.
@@ -45,6 +46,13 @@ pub(super) fn dead_letter_queues(function: &Function<'_>) -> Vec<String> {
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>.
 fn is_persistent(event: &Value) -> bool {
     text(event, &["Type"]) == Some("SNS")
+}
+
+/// An alarm that counts a function's errors, be it that which rolls a deployment back.
+pub(super) fn watch(function: &Function<'_>, alarms: &Template) -> Option<String> {
+    let name = function.property("FunctionName");
+    let is_watched = name.is_some_and(|name| counts_errors_of(alarms, name));
+    (!is_watched).then(|| format!("{}: no alarm counts its errors", function.id))
 }
 
 /// An alarm on the errors of an asynchronous function, which exists in every deployment and tells somebody.

@@ -55,6 +55,7 @@ Resources:
   SweepErrorsAlarm:
     Type: AWS::CloudWatch::Alarm
     Properties:
+      Namespace: AWS/Lambda
       MetricName: Errors
       Dimensions: [{ Name: FunctionName, Value: !Sub \"kitloop-${Environment}-sweep\" }]
       AlarmActions: [!Ref Topic]
@@ -158,14 +159,26 @@ fn a_topic_needs_no_dead_letter_queue_but_its_function_does() {
 fn a_scheduled_function_without_an_alarm_that_tells_somebody_is_found() {
     let expected = ["SweepFunction has no alarm on its errors"];
     for (part, otherwise) in [
-        ("MetricName: Errors", "MetricName: Duration"),
-        ("kitloop-${Environment}-sweep", "kitloop-${Environment}-swep"),
         ("AlarmActions: [!Ref Topic]", "AlarmActions: []"),
         ("Type: AWS::CloudWatch::Alarm", "Type: AWS::CloudWatch::Alarm\n    Condition: IsGradual"),
     ] {
         assert!(ALARMS.contains(part));
         assert_eq!(findings_with_alarms(TEMPLATE, &ALARMS.replace(part, otherwise)), expected, "{part}");
     }
+}
+
+#[test]
+fn a_function_whose_errors_no_alarm_counts_is_found() {
+    let expected = ["SweepFunction: no alarm counts its errors", "SweepFunction has no alarm on its errors"];
+    for (part, otherwise) in [
+        ("MetricName: Errors", "MetricName: Duration"),
+        ("kitloop-${Environment}-sweep", "kitloop-${Environment}-mop"),
+    ] {
+        assert_eq!(findings_with_alarms(TEMPLATE, &ALARMS.replace(part, otherwise)), expected, "{part}");
+    }
+    let by_hand = TEMPLATE
+        .replace("        Clock:\n          Type: ScheduleV2\n", "        Clock:\n          Type: HttpApi\n");
+    assert_eq!(findings_with_alarms(&by_hand, "Resources: {}"), expected[..1]);
 }
 
 #[test]
