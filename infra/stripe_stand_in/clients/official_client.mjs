@@ -88,6 +88,24 @@ async function reconciliation() {
   }
 }
 
+async function checkout() {
+  const { sessions } = stripe.checkout;
+  const price_data = { currency: "czk", unit_amount: 100, product_data: { name: "Credits" } };
+  const session = await sessions.create({
+    mode: "payment", line_items: [{ quantity: 15, price_data }], payment_method_types: ["card"],
+    success_url: "https://shop.example/paid?session={CHECKOUT_SESSION_ID}", client_reference_id: "user",
+    metadata: { credits: 15 }, payment_intent_data: { metadata: { credits: 15 } },
+  });
+  assert.deepEqual([session.status, session.payment_status, session.amount_total], ["open", "unpaid", 1500]);
+  assert.equal(session.payment_intent, null);
+  assert.equal((await sessions.retrieve(session.id)).metadata.credits, "15");
+  assert.equal((await sessions.expire(session.id)).url, null);
+  await assert.rejects(sessions.expire(session.id), { type: "StripeInvalidRequestError", statusCode: 400 });
+  const [paid] = (await sessions.list({ status: "complete", expand: ["data.payment_intent"] })).data;
+  assert.deepEqual([paid.payment_status, paid.payment_intent.status], ["paid", "succeeded"]);
+  await assert.rejects(sessions.create({ mode: "payment" }), { code: "parameter_missing" });
+}
+
 function webhooks() {
   const lines = readFileSync(0, "utf8").split("\n").filter(Boolean);
   assert.ok(lines.length > 0, "no webhook was given");
@@ -104,4 +122,5 @@ await payAndRefund();
 await authoriseCaptureAndCancel();
 await refusals();
 await idempotencyAndPages();
+await checkout();
 webhooks();

@@ -88,6 +88,26 @@ def reconciliation():
         assert not delivered or all(event.pending_webhooks == 0 for event in events)
 
 
+def checkout():
+    sessions = client.v1.checkout.sessions
+    price = {"currency": "czk", "unit_amount": 100, "product_data": {"name": "Credits"}}
+    session = sessions.create({
+        "mode": "payment", "line_items": [{"quantity": 15, "price_data": price}], "payment_method_types": ["card"],
+        "success_url": "https://shop.example/paid?session={CHECKOUT_SESSION_ID}", "client_reference_id": "user",
+        "metadata": {"credits": "15"}, "payment_intent_data": {"metadata": {"credits": "15"}},
+    })
+    assert (session.status, session.payment_status, session.amount_total) == ("open", "unpaid", 1500)
+    assert session.payment_intent is None and session.url.startswith("https://checkout.stripe.com/c/pay/cs_test_")
+    assert sessions.retrieve(session.id).metadata["credits"] == "15"
+    assert sessions.expire(session.id).url is None
+    error = refusal_of(lambda: sessions.expire(session.id), stripe.InvalidRequestError)
+    assert error.http_status == 400
+    paid = sessions.list({"status": "complete", "expand": ["data.payment_intent"]}).data[0]
+    assert (paid.payment_status, paid.payment_intent.status) == ("paid", "succeeded")
+    missing = refusal_of(lambda: sessions.create({"mode": "payment"}), stripe.InvalidRequestError)
+    assert missing.code == "parameter_missing"
+
+
 def webhooks():
     count = 0
     for line in sys.stdin:
@@ -102,5 +122,7 @@ def webhooks():
     assert count > 0, "no webhook was given"
 
 
-for part in (reconciliation, pay_and_refund, authorise_capture_and_cancel, refusals, idempotency_and_pages, webhooks):
+for part in (
+    reconciliation, pay_and_refund, authorise_capture_and_cancel, refusals, idempotency_and_pages, checkout, webhooks,
+):
     part()

@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::api_error::ApiError;
 use crate::money::{self, IntentMoney};
 use crate::protocol::{
-    Delivery, DisputeStatus, EventFault, Fault, LoggedRequest, NewDispute, RefundStatus, Switches,
-    WebhookEndpoint,
+    CheckoutPayment, Delivery, DisputeStatus, EventFault, Fault, LoggedRequest, NewDispute, RefundStatus,
+    Switches, WebhookEndpoint,
 };
 use crate::server::Shared;
 use crate::state::State;
-use crate::{cancellation, confirmation, disputes, events, refunds};
+use crate::{cancellation, checkout_page, disputes, events, refunds};
 
 type Extended = Extension<Arc<Shared>>;
 
@@ -58,6 +58,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_admin/money", get(money))
         .route("/_admin/deliveries", get(deliveries))
         .route("/_admin/events/{id}/resend", post(resend_event))
+        .route("/_admin/checkout_sessions/{id}/payment", post(pay_checkout))
         .route("/_admin/payment_intents/{id}/authentication", post(end_authentication))
         .route("/_admin/payment_intents/{id}/settlement", post(settle_payment))
         .route("/_admin/payment_intents/{id}/expiry", post(expire_authorisation))
@@ -137,12 +138,20 @@ async fn resend_event(Extension(shared): Extended, Path(id): Path<String>) -> Re
     act(&shared, |state| events::resend(state, &id))
 }
 
+async fn pay_checkout(
+    Extension(shared): Extended,
+    Path(id): Path<String>,
+    Json(payment): Json<CheckoutPayment>,
+) -> Response {
+    act(&shared, |state| checkout_page::pay(state, &id, &payment))
+}
+
 async fn end_authentication(
     Extension(shared): Extended,
     Path(id): Path<String>,
     Json(ending): Json<Ending>,
 ) -> Response {
-    act(&shared, |state| confirmation::authenticate(state, &id, ending.outcome == Outcome::Succeed))
+    act(&shared, |state| checkout_page::authenticate(state, &id, ending.outcome == Outcome::Succeed))
 }
 
 async fn settle_payment(
@@ -150,7 +159,7 @@ async fn settle_payment(
     Path(id): Path<String>,
     Json(ending): Json<Ending>,
 ) -> Response {
-    act(&shared, |state| confirmation::settle(state, &id, ending.outcome == Outcome::Succeed))
+    act(&shared, |state| checkout_page::settle(state, &id, ending.outcome == Outcome::Succeed))
 }
 
 async fn expire_authorisation(Extension(shared): Extended, Path(id): Path<String>) -> Response {

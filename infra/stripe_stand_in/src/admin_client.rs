@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::admin::{Ending, Outcome, Progress};
 use crate::money::IntentMoney;
 use crate::protocol::{
-    Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest, NewDispute,
-    RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
+    CheckoutPayment, Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest,
+    NewDispute, RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
 };
 
 /// The admin API of one stand-in. Every call fails if the stand-in cannot be reached or refuses.
@@ -117,6 +117,25 @@ impl Admin {
     /// Delivers an event once more; answers with the event.
     pub async fn resend_event(&self, id: &str) -> anyhow::Result<Value> {
         self.call(Method::POST, &format!("events/{id}/resend"), &json!(null)).await
+    }
+
+    /// The customer of an open Checkout Session pays with this card on its page; answers with the session. Fails if the
+    /// card is declined, which leaves the session open.
+    pub async fn complete_checkout(&self, session: &str, card: &str) -> anyhow::Result<Value> {
+        self.complete_checkout_with(
+            session,
+            &CheckoutPayment { card: card.to_owned(), ..CheckoutPayment::default() },
+        )
+        .await
+    }
+
+    /// The same, but the money takes its time ([`Admin::settle_payment`] ends that), or the event does not tell the truth.
+    pub async fn complete_checkout_with(
+        &self,
+        session: &str,
+        payment: &CheckoutPayment,
+    ) -> anyhow::Result<Value> {
+        self.call(Method::POST, &format!("checkout_sessions/{session}/payment"), payment).await
     }
 
     /// The cardholder of an intent in `requires_action` proves who they are, or fails to; answers with the intent.

@@ -42,16 +42,16 @@ pub(crate) fn currency(given: &str) -> Result<String, ApiError> {
     Err(ApiError::invalid("parameter_invalid", "currency", message))
 }
 
-/// An amount to be charged.
-pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), ApiError> {
-    positive(amount, "amount")?;
+/// An amount to be charged, which the parameter says.
+pub(crate) fn chargeable(amount: i64, currency: &str, param: &str) -> Result<(), ApiError> {
+    positive(amount, param)?;
     if amount > LARGEST {
         let message = format!("Amount must be no more than {LARGEST} {currency}");
-        return Err(ApiError::invalid("amount_too_large", "amount", message));
+        return Err(ApiError::invalid("amount_too_large", param, message));
     }
     if amount < smallest(currency) {
         let message = format!("Amount must be at least {} {currency}", smallest(currency));
-        return Err(ApiError::invalid("amount_too_small", "amount", message));
+        return Err(ApiError::invalid("amount_too_small", param, message));
     }
     let step = match currency {
         // No minor unit of their own, yet counted in hundredths.
@@ -62,7 +62,7 @@ pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), ApiError> {
     };
     if amount % step != 0 {
         let message = format!("Amount must be divisible by {step} for {currency}");
-        return Err(ApiError::invalid("parameter_invalid_integer", "amount", message));
+        return Err(ApiError::invalid("parameter_invalid_integer", param, message));
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ mod tests {
             (1230, "kwd", true),
             (1234, "kwd", false),
         ] {
-            assert_eq!(chargeable(amount, currency).is_ok(), fits, "{amount} {currency}");
+            assert_eq!(chargeable(amount, currency, "amount").is_ok(), fits, "{amount} {currency}");
         }
         assert!(currency("CZK").is_ok() && currency("xxx").is_err() && currency("").is_err());
     }

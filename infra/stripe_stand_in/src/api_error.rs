@@ -60,6 +60,11 @@ impl ApiError {
         Self::refused("payment_intent_unexpected_state", message).with("payment_intent", payment_intent)
     }
 
+    /// A Checkout Session in a state that does not allow the operation, for which Stripe has no code.
+    pub(crate) fn unexpected_session(message: impl Into<String>) -> Self {
+        Self { executed: true, ..Self::new(400, INVALID_REQUEST, message) }
+    }
+
     /// The issuer or the cardholder said no (402).
     pub(crate) fn card(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: 402, kind: "card_error", ..Self::refused(code, message) }

@@ -20,6 +20,7 @@ const CANCEL: &[Rule] = &[
 pub(crate) fn cancel(state: &mut State, params: &Params, id: &str) -> Result<Value, ApiError> {
     params.check(CANCEL)?;
     let intent = find(state, id)?;
+    intent.check_is_ours()?;
     if !intent.status.is_open() && intent.status != Status::RequiresCapture {
         return Err(intent.unexpected("canceled"));
     }
@@ -27,7 +28,7 @@ pub(crate) fn cancel(state: &mut State, params: &Params, id: &str) -> Result<Val
 }
 
 /// Cancels an intent; an authorisation is released, which shows as a refunded charge without a refund.
-fn cancel_for(state: &mut State, id: &str, reason: Option<String>) -> Result<Value, ApiError> {
+pub(crate) fn cancel_for(state: &mut State, id: &str, reason: Option<String>) -> Result<Value, ApiError> {
     let authorised = find(state, id)?.status == Status::RequiresCapture;
     let charge = find(state, id)?.latest_charge.clone().filter(|_| authorised);
     let rendered = change(state, id, |intent| {

@@ -28,6 +28,7 @@ const DECLINED: &str = "Your card was declined.";
 
 pub(crate) fn confirm(state: &mut State, params: &Params, id: &str) -> Result<Value, ApiError> {
     params.check(CONFIRM)?;
+    find(state, id)?.check_is_ours()?;
     confirm_with(state, id, params.text("payment_method"), params.text("return_url"))
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn confirm_with(
     if !intent.status.is_open() {
         return Err(intent.unexpected("confirmed"));
     }
+    let takes_time = intent.takes_time || state.switches.payments_processing;
     let card = match (payment_method, intent.payment_method.clone()) {
         (Some(given), _) => payment_methods::resolve(state, given)?,
         (None, Some(attached)) => attached,
@@ -61,7 +63,7 @@ pub(crate) fn confirm_with(
             Err(error.with("payment_intent", find(state, id)?.render()))
         }
         Some(Behaviour::AuthenticationRequired) => require_action(state, id, return_url),
-        _ if state.switches.payments_processing => process(state, id),
+        _ if takes_time => process(state, id),
         _ => pay(state, id),
     }
 }

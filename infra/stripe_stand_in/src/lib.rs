@@ -1,11 +1,13 @@
-//! A stand-in for Stripe's HTTP API, for tests and local runs: payment intents, charges, refunds, disputes and events,
-//! with state, idempotency keys, Stripe's checks and errors, and signed webhooks that are tried again.
+//! A stand-in for Stripe's HTTP API, for tests and local runs: Checkout Sessions, payment intents, charges, refunds,
+//! disputes and events, with state, idempotency keys, Stripe's checks and errors, and signed webhooks that are tried
+//! again.
 //!
 //! Official clients drive it unchanged. Under `/_admin/` it does what cardholders and banks would do, and fails when
 //! told to; [`Admin`] is the typed way to say so.
 //!
 //! Where it is simpler than Stripe: one account and only cards; parameters of other features are refused as unknown;
-//! a released authorisation shows as a refunded charge without a refund object; balances, fees and the evidence of
+//! a released authorisation shows as a refunded charge without a refund object; a Checkout Session is for one payment
+//! of prices that come with the request, and expires when told to, not by itself; balances, fees and the evidence of
 //! disputes do not exist.
 
 // `json!` of a whole charge needs it.
@@ -19,6 +21,8 @@ mod api_error;
 mod call;
 mod cancellation;
 mod charges;
+mod checkout_page;
+mod checkout_sessions;
 mod confirmation;
 mod delivery;
 mod disputes;
@@ -54,8 +58,8 @@ pub use delivery::signature;
 pub use events::API_VERSION;
 pub use money::{IntentMoney, charged_twice};
 pub use protocol::{
-    Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest, NewDispute,
-    RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
+    CheckoutPayment, Delivery, DisputeStatus, EventAction, EventFault, Fault, FaultKind, LoggedRequest,
+    NewDispute, RefundStatus, RequestMatch, StatusFault, Switches, WebhookEndpoint,
 };
 
 /// A running stand-in on 127.0.0.1; it stops when dropped.

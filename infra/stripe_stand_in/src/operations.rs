@@ -7,7 +7,8 @@ use crate::api_error::ApiError;
 use crate::call::Call;
 use crate::state::{Cause, State};
 use crate::{
-    cancellation, charges, confirmation, disputes, events, expand, payment_intents, payment_methods, refunds,
+    cancellation, charges, checkout_sessions, confirmation, disputes, events, expand, payment_intents,
+    payment_methods, refunds,
 };
 
 /// Executes a request.
@@ -38,6 +39,12 @@ fn dispatch(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         ("POST", ["v1", "payment_intents", id, "confirm"]) => confirmation::confirm(state, params, id),
         ("POST", ["v1", "payment_intents", id, "capture"]) => confirmation::capture(state, params, id),
         ("POST", ["v1", "payment_intents", id, "cancel"]) => cancellation::cancel(state, params, id),
+        ("POST", ["v1", "checkout", "sessions"]) => checkout_sessions::create(state, params),
+        ("GET", ["v1", "checkout", "sessions"]) => checkout_sessions::list(state, params),
+        ("GET", ["v1", "checkout", "sessions", id]) => checkout_sessions::retrieve(state, params, id),
+        ("POST", ["v1", "checkout", "sessions", id, "expire"]) => {
+            checkout_sessions::expire(state, params, id)
+        }
         ("GET", ["v1", "payment_methods", id]) => payment_methods::retrieve(state, id),
         ("POST", ["v1", "refunds"]) => refunds::create(state, params),
         ("GET", ["v1", "refunds"]) => refunds::list(state, params),

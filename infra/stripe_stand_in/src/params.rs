@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     /// A time, or `[gt]`, `[gte]`, `[lt]`, `[lte]`.
     TimeRange,
     Object(&'static [Rule]),
+    /// `name[0][member]=value`, at least one.
+    ObjectList(&'static [Rule]),
 }
 
 /// One parameter that an operation takes.
@@ -82,6 +84,17 @@ impl Params {
         Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
+    /// The members of a parameter that is an object; none if it is not there.
+    pub(crate) fn object(&self, name: &str) -> Self {
+        Self(self.0.get(name).and_then(Value::as_object).cloned().unwrap_or_default())
+    }
+
+    /// The objects of a parameter that is a list of them.
+    pub(crate) fn objects(&self, name: &str) -> Vec<Self> {
+        let items = self.0.get(name).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(Value::as_object).cloned().map(Self).collect()
+    }
+
     pub(crate) fn member(&self, name: &str, member: &str) -> Option<&str> {
         self.0.get(name)?.get(member)?.as_str()
     }
@@ -125,7 +138,11 @@ fn check_value(name: &str, value: &Value, kind: Kind) -> Result<(), ApiError> {
         (Kind::TextList, Value::Array(items)) => {
             items.iter().try_for_each(|item| check_value(name, item, Kind::Text(5000)))
         }
-        (Kind::TextList, _) => Err(ApiError::malformed(name, "Invalid array")),
+        (Kind::ObjectList(rules), Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, item)| check_value(&format!("{name}[{at}]"), item, Kind::Object(rules))),
+        (Kind::TextList | Kind::ObjectList(_), _) => Err(ApiError::malformed(name, "Invalid array")),
         (Kind::Metadata | Kind::Object(_), _) => Err(ApiError::malformed(name, "Invalid hash")),
         (_, Value::String(text)) => check_text(name, text, kind),
         _ => Err(ApiError::malformed(name, "Invalid string")),
@@ -155,7 +172,9 @@ fn check_text(name: &str, text: &str, kind: Kind) -> Result<(), ApiError> {
             let problem = format!("Invalid string: '{name}' must be at most {longest} characters");
             ("parameter_invalid_string", (text.chars().count() > longest).then_some(problem))
         }
-        Kind::TextList | Kind::Metadata | Kind::Object(_) => ("parameter_invalid", None),
+        Kind::TextList | Kind::Metadata | Kind::Object(_) | Kind::ObjectList(_) => {
+            ("parameter_invalid", None)
+        }
     };
     problem.map_or(Ok(()), |problem| Err(ApiError::invalid(code, name, problem)))
 }

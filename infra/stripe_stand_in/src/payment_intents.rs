@@ -103,6 +103,10 @@ pub(crate) struct PaymentIntent {
     pub(crate) next_action: Option<Value>,
     pub(crate) canceled_at: Option<i64>,
     pub(crate) cancellation_reason: Option<String>,
+    /// The session on whose page it is paid, and nowhere else.
+    pub(crate) checkout_session: Option<String>,
+    /// Whether its payment stays in `processing`, as the switch says of all.
+    pub(crate) takes_time: bool,
     created: i64,
 }
 
@@ -120,7 +124,7 @@ impl PaymentIntent {
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let currency = amounts::currency(params.text("currency").unwrap_or_default())?;
         let amount = params.integer("amount").unwrap_or_default();
-        amounts::chargeable(amount, &currency)?;
+        amounts::chargeable(amount, &currency, "amount")?;
         let automatic = params.member("automatic_payment_methods", "enabled") == Some("true");
         let id = new_id("pi");
         let mut metadata = BTreeMap::new();
@@ -148,6 +152,8 @@ impl PaymentIntent {
             next_action: None,
             canceled_at: None,
             cancellation_reason: None,
+            checkout_session: None,
+            takes_time: false,
             created: now(),
         })
     }
@@ -163,6 +169,16 @@ impl PaymentIntent {
             format!("This PaymentIntent could not be {operation} because it has a status of {status}."),
             self.render(),
         )
+    }
+
+    /// Refuses what is for the session's page and its expiry alone:
+    /// <https://docs.stripe.com/api/payment_intents/cancel>.
+    pub(crate) fn check_is_ours(&self) -> Result<(), ApiError> {
+        if self.checkout_session.is_none() {
+            return Ok(());
+        }
+        let message = "You cannot perform this action on PaymentIntents created by Checkout.";
+        Err(ApiError::unexpected_state(message, self.render()))
     }
 
     pub(crate) fn render(&self) -> Value {
@@ -188,7 +204,7 @@ impl PaymentIntent {
     }
 }
 
-fn payment_method_types(params: &Params, automatic: bool) -> Result<Vec<String>, ApiError> {
+pub(crate) fn payment_method_types(params: &Params, automatic: bool) -> Result<Vec<String>, ApiError> {
     let card = || vec!["card".to_owned()];
     match params.list("payment_method_types") {
         Some(_) if automatic => Err(ApiError::invalid(
@@ -253,7 +269,7 @@ pub(crate) fn update(state: &mut State, params: &Params, id: &str) -> Result<Val
     params.check(UPDATE)?;
     let intent = find(state, id)?;
     if let Some(amount) = params.integer("amount") {
-        amounts::chargeable(amount, &intent.currency)?;
+        amounts::chargeable(amount, &intent.currency, "amount")?;
         if !intent.status.is_open() {
             return Err(intent.unexpected("updated"));
         }

@@ -125,6 +125,20 @@ pub enum EventAction {
     Reorder,
 }
 
+/// How the customer pays on the page of a Checkout Session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckoutPayment {
+    /// One of Stripe's test cards.
+    pub card: String,
+    /// Whether the money takes its time, as with a bank debit: the session is complete, but not yet paid.
+    pub unpaid: bool,
+    /// What the event says instead of the amount, in minor units; the session itself keeps what was asked for.
+    pub told_amount_minor: Option<i64>,
+    /// What the event says instead of the currency, lower case.
+    pub told_currency: Option<String>,
+}
+
 /// A dispute that a cardholder opens.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NewDispute {

@@ -7,6 +7,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::charges::Charge;
+use crate::checkout_sessions::CheckoutSession;
 use crate::delivery::{DeliveryLog, Dispatch};
 use crate::disputes::Dispute;
 use crate::events::Event;
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) payment_methods: Table<PaymentMethod>,
     pub(crate) charges: Table<Charge>,
+    pub(crate) checkout_sessions: Table<CheckoutSession>,
     pub(crate) refunds: Table<Refund>,
     pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Event>,
@@ -56,6 +58,7 @@ impl State {
             payment_intents: Table::default(),
             payment_methods: Table::default(),
             charges: Table::default(),
+            checkout_sessions: Table::default(),
             refunds: Table::default(),
             disputes: Table::default(),
             events: Table::default(),

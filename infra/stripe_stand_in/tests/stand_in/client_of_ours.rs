@@ -6,7 +6,6 @@ use kitloop::config::StripeConfig;
 use kitloop::domain::{CaptureMethod, Currency, Money, PaymentId, ProviderId, RefundId, ReservationId};
 use kitloop::network::Network;
 use kitloop::stripe::{API_VERSION, NewPaymentIntent, NewRefund, Stripe, StripeError};
-use secrecy::SecretString;
 use stripe_stand_in::{FaultKind, StandIn, StatusFault};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -22,7 +21,7 @@ pub(crate) fn client_of(stand_in: &StandIn) -> anyhow::Result<Stripe> {
 fn client_at(address: &str) -> anyhow::Result<Stripe> {
     let config = StripeConfig {
         api_base: address.to_owned(),
-        secret_key: SecretString::from("sk_test_ours"),
+        secret_key: "sk_test_ours".into(),
         attempt_timeout: Duration::from_millis(500),
     };
     Ok(Stripe::new(config, &Network::default())?)

@@ -1,5 +1,7 @@
 //! What the stand-in promises, and what our client makes of it.
 
+mod checkout;
+mod checkout_sessions;
 mod client_of_ours;
 mod disputes;
 mod idempotency;

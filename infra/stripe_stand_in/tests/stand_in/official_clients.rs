@@ -30,12 +30,15 @@ pub(crate) fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
-/// Webhooks of a paid intent and its dispute, one per line.
+/// Webhooks of a paid intent and its dispute, and of a Checkout Session, one per line.
 async fn webhooks(stand_in: &StandIn) -> anyhow::Result<String> {
     let receiver = Receiver::start(stand_in).await?;
-    let paid = Api::of(stand_in).paid_intent(&[("description", "kajak – Ř")]).await?;
-    stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
-    let received = receiver.wait_for(5).await?;
+    let (api, admin) = (Api::of(stand_in), stand_in.admin());
+    let paid = api.paid_intent(&[("description", "kajak – Ř")]).await?;
+    admin.open_dispute(paid.text("/latest_charge")).await?;
+    let session = api.checkout(&[]).await?;
+    admin.complete_checkout(&session.id(), "pm_card_visa").await?;
+    let received = receiver.wait_for(9).await?;
     let lines = received.iter().map(|webhook| {
         json!({"body": webhook.body, "signature": webhook.signature, "secret": SECRET}).to_string()
     });

@@ -1,16 +1,9 @@
 //! Payment intents from creation to capture.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use stripe_stand_in::{Outcome, StandIn, Switches};
 
 use crate::support::{Api, Reply};
-
-async fn event_types(api: &Api) -> anyhow::Result<Vec<String>> {
-    let events = api.get("/v1/events?limit=100").await?;
-    let data = events.body.pointer("/data").and_then(Value::as_array).cloned().unwrap_or_default();
-    let types = data.iter().filter_map(|event| event.get("type")?.as_str().map(str::to_owned));
-    Ok(types.rev().collect())
-}
 
 async fn confirm(api: &Api, intent: &Reply, card: &str) -> anyhow::Result<Reply> {
     api.post(&format!("/v1/payment_intents/{}/confirm", intent.id()), &[("payment_method", card)]).await
@@ -28,7 +21,7 @@ async fn a_card_pays_at_once() -> anyhow::Result<()> {
     assert_eq!(charge.body["captured"], json!(true));
     assert_eq!(charge.text("/metadata/reservation_id"), "r1");
     let expected = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"];
-    assert_eq!(event_types(&api).await?, expected);
+    assert_eq!(api.event_types().await?, expected);
     Ok(())
 }
 
@@ -54,7 +47,7 @@ async fn manual_capture_authorises_first() -> anyhow::Result<()> {
         "charge.captured",
         "payment_intent.succeeded",
     ];
-    assert_eq!(event_types(&api).await?, expected);
+    assert_eq!(api.event_types().await?, expected);
     Ok(())
 }
 
@@ -70,7 +63,7 @@ async fn a_declined_card_leaves_the_intent_open_for_another() -> anyhow::Result<
     assert_eq!(declined.text("/error/payment_intent/last_payment_error/code"), "card_declined");
     let paid = confirm(&api, &intent, "pm_card_visa").await?;
     assert_eq!(paid.text("/status"), "succeeded");
-    let types = event_types(&api).await?;
+    let types = api.event_types().await?;
     assert_eq!(
         types.get(1..3),
         Some(["charge.failed".to_owned(), "payment_intent.payment_failed".to_owned()].as_slice())

@@ -41,6 +41,11 @@ async fn live_through_everything(stand_in: &StandIn) -> anyhow::Result<()> {
     let waiting =
         api.intent(&[("payment_method", "pm_card_authenticationRequired"), ("confirm", "true")]).await?;
     admin.end_authentication(&waiting.id(), Outcome::Fail).await?;
+    let bought = api.checkout(&[("metadata[a]", "b"), ("client_reference_id", "user")]).await?;
+    admin.complete_checkout(&bought.id(), "pm_card_visa").await?;
+    let left = api.checkout(&[("cancel_url", "https://shop.example/back")]).await?;
+    api.post(&format!("/v1/checkout/sessions/{}/expire", left.id()), &[]).await?;
+    api.checkout(&[]).await?;
     let held = api.paid_intent(&[("capture_method", "manual")]).await?;
     api.post(&format!("/v1/payment_intents/{}/capture", held.id()), &[]).await?;
     let cancelled = api.paid_intent(&[("capture_method", "manual")]).await?;
@@ -71,6 +76,7 @@ async fn the_objects_are_as_published() -> anyhow::Result<()> {
     for path in [
         "/v1/events?limit=100",
         "/v1/payment_intents?limit=100&expand[]=data.latest_charge&expand[]=data.payment_method",
+        "/v1/checkout/sessions?limit=100&expand[]=data.payment_intent",
         "/v1/charges?limit=100&expand[]=data.refunds&expand[]=data.payment_intent",
         "/v1/refunds?limit=100&expand[]=data.charge",
         "/v1/disputes?limit=100&expand[]=data.charge&expand[]=data.payment_intent",

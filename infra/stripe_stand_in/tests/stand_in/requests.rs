@@ -75,9 +75,13 @@ async fn parameters_are_checked_as_stripe_checks_them() -> anyhow::Result<()> {
 async fn what_does_not_exist_is_named() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let api = Api::of(&stand_in);
-    for path in
-        ["/v1/payment_intents/pi_none", "/v1/charges/ch_none", "/v1/refunds/re_none", "/v1/events/evt_none"]
-    {
+    for path in [
+        "/v1/checkout/sessions/cs_none",
+        "/v1/payment_intents/pi_none",
+        "/v1/charges/ch_none",
+        "/v1/refunds/re_none",
+        "/v1/events/evt_none",
+    ] {
         let missing = api.get(path).await?;
         assert_eq!((missing.status, missing.text("/error/code")), (404, "resource_missing"), "{path}");
     }
@@ -119,7 +123,8 @@ async fn lists_are_cut_by_time() -> anyhow::Result<()> {
     let paid = api.paid_intent(&[]).await?;
     api.post("/v1/refunds", &[("payment_intent", &paid.id()), ("amount", "500")]).await?;
     stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
-    for list in ["payment_intents", "refunds", "disputes", "events", "charges"] {
+    api.checkout(&[]).await?;
+    for list in ["payment_intents", "checkout/sessions", "refunds", "disputes", "events", "charges"] {
         let path = format!("/v1/{list}");
         let everything = api.get(&format!("{path}?limit=100")).await?;
         let newest = everything.integer("/data/0/created");

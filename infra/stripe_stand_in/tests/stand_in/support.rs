@@ -16,6 +16,16 @@ use stripe_stand_in::StandIn;
 
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
 
+/// What a Checkout Session needs at least: 15 credits at 1 CZK each.
+pub(crate) const CHECKOUT: &[(&str, &str)] = &[
+    ("mode", "payment"),
+    ("line_items[0][quantity]", "15"),
+    ("line_items[0][price_data][currency]", "czk"),
+    ("line_items[0][price_data][unit_amount]", "100"),
+    ("line_items[0][price_data][product_data][name]", "Credits"),
+    ("success_url", "https://shop.example/paid?session={CHECKOUT_SESSION_ID}"),
+];
+
 /// An answer of the API.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -88,6 +98,19 @@ impl Api {
 
     fn request(&self, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
         self.http.post(format!("{}{path}", self.base_url)).bearer_auth(&self.api_key).form(form)
+    }
+
+    /// The types of all events, oldest first.
+    pub(crate) async fn event_types(&self) -> anyhow::Result<Vec<String>> {
+        let events = self.get("/v1/events?limit=100").await?;
+        let data = events.body.pointer("/data").and_then(Value::as_array).cloned().unwrap_or_default();
+        let types = data.iter().filter_map(|event| event.get("type")?.as_str().map(str::to_owned));
+        Ok(types.rev().collect())
+    }
+
+    /// An open Checkout Session for 1,500 minor units of CZK.
+    pub(crate) async fn checkout(&self, more: &[(&str, &str)]) -> anyhow::Result<Reply> {
+        self.post("/v1/checkout/sessions", &[CHECKOUT, more].concat()).await
     }
 
     /// An intent of 1,500 minor units of CZK.

@@ -25,8 +25,8 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
             EventObject::Charge(_) => "charge",
             EventObject::Refund(_) => "refund",
             EventObject::Dispute(_) => "dispute",
-            EventObject::Other => "other",
             EventObject::Unreadable(reason) => panic!("{reason}"),
+            _ => "other",
         });
     }
     kinds.sort_unstable();
