@@ -101,3 +101,30 @@ fn as_told(mut session: Value, told: &CheckoutPayment) -> Value {
     }
     session
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::{checkout_sessions, form};
+
+    #[test]
+    fn nobody_pays_on_a_page_whose_time_is_over() -> anyhow::Result<()> {
+        let mut state = State::new(unbounded_channel().0);
+        let encoded = "mode=payment&success_url=https://shop.example/&line_items[0][quantity]=1\
+            &line_items[0][price_data][currency]=czk&line_items[0][price_data][unit_amount]=1500\
+            &line_items[0][price_data][product_data][name]=Credits";
+        let failed = |error: ApiError| anyhow::anyhow!("{error:?}");
+        let params = Params(form::parse(encoded.as_bytes()).map_err(failed)?);
+        let made = checkout_sessions::create(&mut state, &params).map_err(failed)?;
+        let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
+        let payment = CheckoutPayment { card: "pm_card_visa".to_owned(), ..CheckoutPayment::default() };
+        change(&mut state, id, |session| session.expires_at = now() - 1).map_err(failed)?;
+        assert!(pay(&mut state, id, &payment).is_err());
+        assert_eq!((state.payment_intents.len(), state.events.len()), (0, 0));
+        change(&mut state, id, |session| session.expires_at = now() + 60).map_err(failed)?;
+        assert!(pay(&mut state, id, &payment).is_ok());
+        Ok(())
+    }
+}

@@ -272,3 +272,20 @@ pub(crate) fn expire(state: &mut State, params: &Params, id: &str) -> Result<Val
     state.emit("checkout.session.expired", rendered.clone());
     Ok(rendered)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_lives_from_half_an_hour_to_less_than_a_day() {
+        for (expires_at, is_taken) in [(2_799, false), (2_800, true), (87_399, true), (87_400, false)] {
+            let Value::Object(members) = json!({ "expires_at": expires_at.to_string() }) else {
+                unreachable!();
+            };
+            let expiry = expiry(&Params(members), 1_000).ok();
+            assert_eq!(expiry, is_taken.then_some(expires_at), "{expires_at}");
+        }
+        assert_eq!(expiry(&Params::default(), 1_000).ok(), Some(87_400));
+    }
+}

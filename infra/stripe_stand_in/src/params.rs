@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     /// A time, or `[gt]`, `[gte]`, `[lt]`, `[lte]`.
     TimeRange,
     Object(&'static [Rule]),
-    /// `name[0][member]=value`, at least one.
+    /// `name[0][member]=value`.
     ObjectList(&'static [Rule]),
 }
 

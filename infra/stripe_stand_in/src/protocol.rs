@@ -133,9 +133,10 @@ pub struct CheckoutPayment {
     pub card: String,
     /// Whether the money takes its time, as with a bank debit: the session is complete, but not yet paid.
     pub unpaid: bool,
-    /// What the event says instead of the amount, in minor units; the session itself keeps what was asked for.
+    /// What the event of a card that pays at once says instead of the amount, in minor units; the session itself keeps
+    /// what was asked for.
     pub told_amount_minor: Option<i64>,
-    /// What the event says instead of the currency, lower case.
+    /// What that event says instead of the currency, lower case.
     pub told_currency: Option<String>,
 }
 

@@ -119,6 +119,24 @@ async fn line_items_are_a_list_in_one_currency() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_session_has_a_hundred_line_items_at_most() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let api = Api::of(&stand_in);
+    let item = CHECKOUT.iter().filter(|(name, _)| name.starts_with("line_items"));
+    let items: Vec<(String, &str)> = (1..=100)
+        .flat_map(|at| {
+            item.clone().map(move |(name, value)| (name.replace("[0]", &format!("[{at}]")), *value))
+        })
+        .collect();
+    let items: Vec<(&str, &str)> = items.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let refused = api.checkout(&items).await?;
+    assert_eq!((refused.status, refused.text("/error/param")), (400, "line_items"));
+    let (_, one_less) = items.split_at(4);
+    assert_eq!(api.checkout(one_less).await?.integer("/amount_total"), 150_000);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_session_lives_from_half_an_hour_to_a_day() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let api = Api::of(&stand_in);
