@@ -41,7 +41,8 @@ pub(super) async fn a_parameter_changes(scene: &mut Scene, deployment: &mut Depl
 /// Whether a page of the origin may call, as its browser asks before.
 async fn may_call(scene: &mut Scene) -> Result<bool> {
     let started = Instant::now();
-    let url = format!("{}/reserve_gear", scene.file.base_url);
+    // At the function's own URL, because ministack answers for an HTTP API by itself here.
+    let url = scene.file.functions.get("reserve_gear").context("reserve_gear has no URL of its own")?;
     let request = scene.http.request(Method::OPTIONS, url).header("origin", ORIGIN);
     let answer = request.header("access-control-request-method", "POST").send().await?;
     let allowed = answer.headers().get("access-control-allow-origin").is_some_and(|origin| origin == ORIGIN);
