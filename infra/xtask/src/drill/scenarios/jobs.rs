@@ -14,6 +14,9 @@ const REFUND_STATUS: &str =
     "select f.status from public.refunds f join public.payments p on p.id = f.payment_id
     where p.reservation_id = $1::uuid";
 
+const WORKER_SCHEDULE: &str =
+    "aws scheduler get-schedule --name \"kitloop-$ENVIRONMENT-run-jobs\" --query State --output text";
+
 pub(super) async fn the_worker_is_dead(stage: &mut Stage<'_>) -> Result<()> {
     kill_the_worker(stage).await?;
     let booking = money_comes_too_late(stage).await?;
@@ -30,6 +33,8 @@ pub(super) async fn the_worker_is_dead(stage: &mut Stage<'_>) -> Result<()> {
     worker_beats(stage).await?;
     stage.operator("worker-lives").await?;
     stage.part_is("worker", "ok").await?;
+    let state = stage.fate("keeps its hands off the schedule", WORKER_SCHEDULE).await?;
+    ensure!(state.trim() == "ENABLED", "the worker's schedule is {state}");
     stage.comes("the refund is made", REFUND_STATUS, &booking, "succeeded").await?;
 
     stage.know("RESERVATION_ID", &booking.id)?;
