@@ -1,8 +1,8 @@
 -- A verified Stripe event, logged, decided on and applied in one transaction.
 
 -- Applies a fact of any kind: what the webhook, the worker and the reconciliation all come through. Decisions: those of
--- the apply_ functions, and ignored for none. Locks, in order: reservation, gear rows by id, payment, refund, job; or the
--- provider.
+-- the apply_ functions, and ignored for none. Locks, in order: reservation, gear rows by id, payment, refund, job; or
+-- top-up, account; or the provider.
 create function kitloop.apply_fact(p_fact jsonb, out decision text, out reservation_id uuid)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -10,11 +10,19 @@ begin
         when 'payment_intent' then
             select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_payment_intent(p_fact) a;
         when 'refund' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_refund(p_fact) a;
+            decision := kitloop.apply_topup_loss(p_fact);
+            if decision is null then
+                select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_refund(p_fact) a;
+            end if;
         when 'charge' then
             select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_charge(p_fact) a;
         when 'dispute' then
-            select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_dispute(p_fact) a;
+            decision := kitloop.apply_topup_loss(p_fact);
+            if decision is null then
+                select a.decision, a.reservation_id into decision, reservation_id from kitloop.apply_dispute(p_fact) a;
+            end if;
+        when 'checkout_session' then
+            decision := kitloop.apply_checkout_session(p_fact);
         when 'subscription' then
             decision := kitloop.apply_subscription(p_fact);
         else
@@ -47,7 +55,8 @@ begin
 end
 $$;
 
--- The operation. p_fact: what the event says, by kind: payment_intent, refund, charge, dispute, subscription; null for every other
+-- The operation. p_fact: what the event says, by kind: payment_intent, refund, charge, dispute, checkout_session,
+-- subscription; null for every other
 -- event. Decisions: those of the apply_ functions, and ignored, replay.
 -- Locks, in order: event row, reservation, gear rows by id, payment, refund.
 create function kitloop.apply_stripe_event(

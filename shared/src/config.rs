@@ -26,6 +26,7 @@ use self::reader::Reader;
 pub use self::reader::{BadSetting, ConfigErrors};
 pub use self::secret::Secret;
 pub use self::sentry::{SentryConfig, sentry};
+use crate::domain::{Currency, Money};
 use crate::network::Network;
 
 /// Where a setting's text comes from: its name in, its value out.
@@ -108,6 +109,8 @@ pub struct Config {
     pub tokens: Option<TokenConfig>,
     /// Stripe's API, where it is called.
     pub stripe: Option<StripeConfig>,
+    /// `STRIPE_CREDIT_PRICE_CENTS` and `STRIPE_CURRENCY`: what one credit costs, in minor units.
+    pub credit_price: Money,
     /// How e-mail is sent, where it is. None: it is off.
     pub email: Option<EmailConfig>,
     /// Whom alarms are passed on to, where they are. None: nobody.
@@ -211,6 +214,7 @@ impl Config {
             database: needs.database.then(|| database(&mut reader)),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),
+            credit_price: credit_price(&mut reader),
             email: needs.email.then(|| email::email(&mut reader)).flatten(),
             alerts: needs.alerts.then(|| alerts::alerts(&mut reader)).flatten(),
             webhook_secrets: reader.rotating("STRIPE_WEBHOOK_SECRET", needs.stripe_webhook, 1),
@@ -273,6 +277,15 @@ fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {
     let issuer = reader.required_if("JWT_ISSUER", required || configured);
     let audience = reader.text_or("JWT_AUDIENCE", "authenticated");
     configured.then(|| TokenConfig { secrets, jwks_url, issuer: issuer.unwrap_or_default(), audience })
+}
+
+fn credit_price(reader: &mut Reader<'_>) -> Money {
+    let text = reader.text_or("STRIPE_CURRENCY", "EUR");
+    let currency = Currency::parse(&text).unwrap_or_else(|| {
+        reader.reject("STRIPE_CURRENCY", "must be a currency's three capital letters");
+        Currency::EUR
+    });
+    Money { amount_minor: reader.integer_or("STRIPE_CREDIT_PRICE_CENTS", 1..=100_000, 100), currency }
 }
 
 fn stripe(reader: &mut Reader<'_>, required: bool) -> Option<StripeConfig> {

@@ -213,6 +213,8 @@ codes! {
     JobObsolete = "job_obsolete",
     /// The hold has lapsed.
     HoldExpired = "hold_expired",
+    /// The session to pay by has lapsed.
+    CheckoutExpired = "checkout_expired",
     /// The body is over the limit.
     BodyTooLarge = "body_too_large",
     /// The content type is not JSON.
@@ -273,6 +275,7 @@ impl Code {
             Self::AlreadyReplayed => "The job has been run again already.",
             Self::JobObsolete => "What the job was for is not wanted any more, or is under way another way.",
             Self::HoldExpired => "The hold has lapsed.",
+            Self::CheckoutExpired => "The time to pay for these credits is over.",
             Self::MalformedBody => "The body cannot be read.",
             Self::InvalidRequest => "One or more fields are missing or wrong.",
             Self::InvalidSignature => "The signature does not hold.",

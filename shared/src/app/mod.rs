@@ -18,6 +18,7 @@ pub mod reconcile;
 pub mod refund;
 pub mod reserve;
 mod schedule;
+pub mod topup;
 pub mod webhook;
 
 use std::time::Duration;

@@ -1,12 +1,13 @@
-//! What customers pay jobs with: `kitloop.credits` and `kitloop.adjust_credits`.
+//! What customers pay jobs with: `kitloop.credits`, `kitloop.adjust_credits`, and the calls around buying some.
 
 use serde_json::Value;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Json, ToSql, Type};
 use uuid::Uuid;
 
 use super::Db;
 use super::error::from_outcome;
-use super::row::Columns;
+use super::row::{Columns, parsed};
+use crate::domain::{Contact, Currency, Money, TopupId};
 use crate::error::Error;
 
 /// A correction of a balance by an operator.
@@ -31,6 +32,83 @@ pub struct AdjustedCredits {
     pub answer: Value,
     /// Whether an earlier request had entered it.
     pub replayed: bool,
+}
+
+/// A request to buy credits.
+#[derive(Debug, Clone)]
+pub struct TopupRequest<'a> {
+    /// Whose idempotency key it is.
+    pub caller: &'a str,
+    /// The same key is the same top-up.
+    pub idempotency_key: &'a str,
+    /// Of the request's content.
+    pub request_hash: &'a str,
+    /// Who buys.
+    pub user_id: Uuid,
+    /// What the token says of them.
+    pub profile: &'a Contact,
+    /// How many.
+    pub credits: i64,
+    /// What one costs.
+    pub credit_price: Money,
+}
+
+/// A top-up that has begun.
+#[derive(Debug)]
+pub struct StartedTopup {
+    /// Ours.
+    pub topup_id: TopupId,
+    /// At Stripe, once it is known here.
+    pub checkout_session_id: Option<String>,
+    /// How many credits.
+    pub credits: i64,
+    /// What they cost together.
+    pub amount: Money,
+    /// Whether an earlier request began it.
+    pub replayed: bool,
+}
+
+/// Begins a top-up, or finds the one that the same request began.
+///
+/// # Errors
+/// `idempotency_key_reused`, `request_in_flight`; [`Error::DatabaseUnavailable`].
+pub async fn start_topup(db: &Db, request: &TopupRequest<'_>) -> Result<StartedTopup, Error> {
+    let sql = "select outcome, replayed, topup_id, checkout_session_id, credits, amount_minor, currency
+        from kitloop.start_topup($1, $2, $3, $4, $5, $6, $7, $8)";
+    let Money { amount_minor, currency } = request.credit_price;
+    let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
+        (&request.caller, Type::TEXT),
+        (&request.idempotency_key, Type::TEXT),
+        (&request.request_hash, Type::TEXT),
+        (&request.user_id, Type::UUID),
+        (&Json(request.profile), Type::JSONB),
+        (&request.credits, Type::INT8),
+        (&amount_minor, Type::INT8),
+        (&currency.as_str(), Type::TEXT),
+    ];
+    let row = db.row(sql, parameters).await?;
+    match row.column("outcome")? {
+        "started" => Ok(StartedTopup {
+            topup_id: TopupId(row.column("topup_id")?),
+            checkout_session_id: row.column("checkout_session_id")?,
+            credits: row.column("credits")?,
+            amount: Money {
+                amount_minor: row.column("amount_minor")?,
+                currency: parsed(&row, "currency", Currency::parse)?,
+            },
+            replayed: row.column("replayed")?,
+        }),
+        outcome => Err(from_outcome(outcome)),
+    }
+}
+
+/// Notes Stripe's id of a top-up's session.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn record_checkout_session(db: &Db, topup_id: TopupId, session_id: &str) -> Result<(), Error> {
+    let sql = "select kitloop.record_checkout_session($1, $2)";
+    db.rows(sql, &[(&topup_id.0, Type::UUID), (&session_id, Type::TEXT)]).await.map(drop)
 }
 
 /// A user's balance and a page of its entries, newest first, before the entry that `cursor` names.

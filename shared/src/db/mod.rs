@@ -22,7 +22,10 @@ pub use cancellations::{
     CancellationRequest, Cancelled, RefundRequest, Refunding, cancel_reservation, refund_reservation,
 };
 pub use connection::Db;
-pub use credits::{AdjustedCredits, CreditAdjustment, adjust_credits, credits};
+pub use credits::{
+    AdjustedCredits, CreditAdjustment, StartedTopup, TopupRequest, adjust_credits, credits,
+    record_checkout_session, start_topup,
+};
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
 pub use jobs::{
     EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,

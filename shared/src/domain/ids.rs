@@ -28,6 +28,8 @@ id! {
     PaymentId,
     /// Money of a payment that goes back.
     RefundId,
+    /// Credits that a customer buys.
+    TopupId,
     /// A piece of work for the worker.
     JobId,
 }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod alarm;
+mod credits;
 mod ids;
 mod job;
 mod money;
@@ -14,7 +15,8 @@ mod reservation;
 
 pub use actor::Actor;
 pub use alarm::Alarm;
-pub use ids::{GearId, JobId, PaymentId, ProviderId, RefundId, ReservationId};
+pub use credits::CheckoutSessionFact;
+pub use ids::{GearId, JobId, PaymentId, ProviderId, RefundId, ReservationId, TopupId};
 pub use job::{ClaimedJob, EmailJob, IntentJob, IntentStep, JobClaim, JobKind};
 pub use money::{CaptureMethod, Currency, Money};
 pub use notification::{DisputeNotice, Notification, NotificationKind, NotificationLine};

@@ -21,6 +21,9 @@ pub struct Money {
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// The euro.
+    pub const EUR: Self = Self(*b"EUR");
+
     /// The currency of that code, in upper or lower case; `None` if it is no code.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {

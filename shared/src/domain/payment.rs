@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::credits::CheckoutSessionFact;
 use super::plan::SubscriptionFact;
 use super::text_enum;
 
@@ -75,6 +76,8 @@ text_enum! {
         DuplicatePayment = "duplicate_payment",
         /// Not the amount or currency that was asked for: not confirmed, it goes back.
         AmountMismatch = "amount_mismatch",
+        /// Credits were bought and are there.
+        CreditsGranted = "credits_granted",
         /// The plan of a shop is another, or pays again, or does not any more.
         PlanUpdated = "plan_updated",
         /// Not about anything of ours.
@@ -102,6 +105,8 @@ pub enum Fact {
     Dispute(DisputeFact),
     /// About a shop's subscription.
     Subscription(SubscriptionFact),
+    /// About a Checkout Session.
+    CheckoutSession(CheckoutSessionFact),
 }
 
 /// The state of a payment intent.

@@ -50,6 +50,18 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Whether a browser may be sent to this address: a page of an origin that may call.
+    #[must_use]
+    pub fn allows_return_to(self, config: &OriginConfig, url: &str) -> bool {
+        let Ok(url) = reqwest::Url::parse(url) else { return false };
+        let is_plain =
+            matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none();
+        let origin = url.origin().ascii_serialization();
+        is_plain && matches!(self.judge(config, Some(&origin)), OriginVerdict::Allowed(_))
+    }
+}
+
 /// `http://localhost` or `http://127.0.0.1` with any port or none, and nothing that merely begins like it.
 fn is_localhost(origin: &str) -> bool {
     let Some(authority) = origin.strip_prefix("http://") else { return false };
@@ -92,6 +104,34 @@ mod tests {
             authenticated: vec!["https://app.example".into()],
             public: vec!["https://www.example".into()],
             ..OriginConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_browser_is_sent_back_to_pages_of_allowed_origins_only() {
+        let config = OriginConfig { allow_null: true, ..config() };
+        for url in [
+            "https://shop.example/credits?session={CHECKOUT_SESSION_ID}",
+            "https://app.example",
+            "https://shop.example:443/",
+        ] {
+            assert!(Origins::Authenticated.allows_return_to(&config, url), "{url}");
+        }
+        for url in [
+            "https://www.example/",
+            "https://shop.example.evil.example/",
+            "https://shop.example@evil.example/",
+            "https://user@shop.example/",
+            "http://shop.example/",
+            "https://shop.example:8443/",
+            "javascript:alert(1)//https://shop.example",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "//shop.example/",
+            "/credits",
+            "",
+        ] {
+            assert!(!Origins::Authenticated.allows_return_to(&config, url), "{url}");
         }
     }
 

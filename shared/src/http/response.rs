@@ -53,7 +53,7 @@ const fn status(code: Code) -> u16 {
         | Code::AlreadyRunning
         | Code::AlreadyReplayed
         | Code::JobObsolete => 409,
-        Code::HoldExpired => 410,
+        Code::HoldExpired | Code::CheckoutExpired => 410,
         Code::BodyTooLarge => 413,
         Code::UnsupportedMediaType => 415,
         Code::IdempotencyKeyReused => 422,
@@ -230,7 +230,7 @@ mod tests {
                 "job_obsolete",
             ],
         ),
-        (410, &["hold_expired"]),
+        (410, &["hold_expired", "checkout_expired"]),
         (413, &["body_too_large"]),
         (415, &["unsupported_media_type"]),
         (422, &["idempotency_key_reused"]),

@@ -203,7 +203,7 @@ impl Stripe {
         Ok(())
     }
 
-    async fn post<T: DeserializeOwned>(
+    pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: String,
         parameters: Parameters<'_>,
@@ -227,7 +227,7 @@ impl Stripe {
 
 /// A path under `/v1/`. An id that is none must not reach another object or operation, so it becomes one that Stripe
 /// does not have.
-fn path(collection: &str, id: &str, operation: Option<&str>) -> String {
+pub(super) fn path(collection: &str, id: &str, operation: Option<&str>) -> String {
     let well_formed = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let id = if well_formed { id } else { "_" };
     match operation {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::checkout::CheckoutSession;
 use super::objects::{Charge, Dispute, PaymentIntent, Refund, Subscription};
 use super::signature::VerifiedPayload;
 
@@ -36,6 +37,8 @@ pub enum EventObject {
     Dispute(Dispute),
     /// A shop's subscription to its plan.
     Subscription(Subscription),
+    /// A Checkout Session.
+    CheckoutSession(CheckoutSession),
     /// Something that we do not act on.
     Other,
     /// An object that we act on, in a shape that we do not know: which, and what is wrong with it.
@@ -118,6 +121,7 @@ impl EventObject {
             "refund" => typed(object, Self::Refund),
             "dispute" => typed(object, Self::Dispute),
             "subscription" => typed(object, Self::Subscription),
+            "checkout.session" => typed(object, Self::CheckoutSession),
             _ => Ok(Self::Other),
         };
         read.unwrap_or_else(|reason| Self::Unreadable(format!("{name}: {reason}")))
@@ -177,6 +181,8 @@ mod tests {
         assert!(matches!(of(dispute), EventObject::Dispute(_)));
         let subscription = r#"{"object": "subscription", "id": "sub_1", "status": "active", "items": null}"#;
         assert!(matches!(of(subscription), EventObject::Subscription(_)));
+        let session = r#"{"object": "checkout.session", "id": "cs_1", "currency": null}"#;
+        assert!(matches!(of(session), EventObject::CheckoutSession(_)));
         assert!(matches!(of(r#"{"object": "customer"}"#), EventObject::Other));
         assert!(matches!(of("{}"), EventObject::Other));
     }

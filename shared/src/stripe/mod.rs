@@ -5,6 +5,7 @@
 //! three-decimal currencies (BHD, JOD, KWD, OMR, TND) must end in 0.
 //! See <https://docs.stripe.com/currencies#zero-decimal>.
 
+mod checkout;
 mod client;
 mod event;
 mod facts;
@@ -15,6 +16,7 @@ mod signature;
 mod transport;
 mod window;
 
+pub use checkout::{CheckoutSession, NewCheckoutSession};
 pub use client::{NewPaymentIntent, NewRefund, Stripe};
 pub use event::{Event, EventError, EventObject};
 pub use objects::{Charge, Dispute, Expandable, PaymentIntent, Refund, Subscription};

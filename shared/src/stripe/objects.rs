@@ -140,7 +140,9 @@ struct Identified {
     id: String,
 }
 
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
@@ -159,7 +161,7 @@ fn unix_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D:
         .map_err(serde::de::Error::custom)
 }
 
-fn id_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(super) fn id_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<Expandable<Identified>>::deserialize(from)?.map(|field| match field {
         Expandable::Id(id) => id,
         Expandable::Object(object) => object.id,

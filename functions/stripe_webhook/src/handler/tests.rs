@@ -8,6 +8,7 @@ mod mismatches;
 mod plans;
 mod refunds_and_disputes;
 mod signatures;
+mod topups;
 
 use anyhow::Result;
 use serde_json::{Value, json};

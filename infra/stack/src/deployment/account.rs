@@ -173,7 +173,7 @@ fn raised(template: &str) -> Result<String> {
     let (before, rest) = template.split_once(NAME).context("the template has no SETTINGS_VERSION")?;
     let (version, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
     let number: u32 = version.trim_matches(['\'', '"']).parse().context("SETTINGS_VERSION is no number")?;
-    ensure!(!after.contains(NAME), "the template has several SETTINGS_VERSIONs");
+    ensure!(!after.contains(NAME), "the template has SETTINGS_VERSION more than once");
     Ok(format!("{before}{NAME}'{}'{after}", number + 1))
 }
 

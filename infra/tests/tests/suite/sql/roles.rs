@@ -11,7 +11,7 @@ use super::money::disputed;
 use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 39] = [
+const OPERATIONS: [&str; 41] = [
     "adjust_credits",
     "advance_reconciliation",
     "apply_stripe_event",
@@ -39,6 +39,7 @@ const OPERATIONS: [&str; 39] = [
     "ops_webhook_events",
     "readiness",
     "reconciliation_report",
+    "record_checkout_session",
     "record_finding",
     "record_payment_intent",
     "refund_reservation",
@@ -51,6 +52,7 @@ const OPERATIONS: [&str; 39] = [
     "start_cron_run",
     "start_payment",
     "start_reconciliation",
+    "start_topup",
 ];
 
 /// What those may use who come with a token through PostgREST: how policies learn who they are.
