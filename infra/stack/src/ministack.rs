@@ -26,7 +26,8 @@ pub(crate) struct Ministack {
 impl Ministack {
     /// Starts it and makes the guard table.
     pub(crate) async fn start(run: &Run, program: &Path, port: Option<u16>) -> Result<Self> {
-        let ministack = Self::empty(run, program, port, &[]).await?;
+        let log = run.folder().join("ministack.log");
+        let ministack = Self::empty(run, program, port, &[], &log).await?;
         ministack.create_guard_table().await?;
         Ok(ministack)
     }
@@ -37,6 +38,7 @@ impl Ministack {
         program: &Path,
         port: Option<u16>,
         environment: &[(&str, String)],
+        log: &Path,
     ) -> Result<Self> {
         let port = port_or_free(port)?;
         let url = format!("http://127.0.0.1:{port}");
@@ -52,7 +54,7 @@ impl Ministack {
             .env("TMPDIR", &folder)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&folder);
-        let mut daemon = Daemon::start(run, "ministack", &mut command, &run.folder().join("ministack.log"))?;
+        let mut daemon = Daemon::start(run, "ministack", &mut command, log)?;
         daemon.ready_at(port).await?;
         Ok(Self { url, _daemon: daemon })
     }

@@ -1,11 +1,13 @@
 //! What the functions and their tests use: PostgreSQL, a pooler in front of it, DynamoDB.
 
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::ministack::Ministack;
 use crate::options::Options;
+use crate::paths;
 use crate::pgbouncer::PgBouncer;
 use crate::postgres::{Postgres, PostgresPrograms};
 use crate::run::Run;
@@ -75,8 +77,12 @@ impl Servers {
         let pooler = PgBouncer::start(run, &programs.pgbouncer, &postgres, None).await?;
         let authority = ("DATABASE_CA_FILE", postgres.endpoint.authority.display().to_string());
         let environment: Vec<(&str, String)> = environment.iter().cloned().chain([authority]).collect();
+        let logs = paths::local().join("logs");
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        let log = logs.join("ministack.log");
+        fs::write(&log, "")?;
         let ministack = match &programs.emulators.ministack {
-            Some(program) => Some(Ministack::empty(run, program, None, &environment).await?),
+            Some(program) => Some(Ministack::empty(run, program, None, &environment, &log).await?),
             None => None,
         };
         Ok(Self { ministack, pooler, postgres })

@@ -36,7 +36,8 @@ async fn play(tell: impl AsyncFnOnce(&mut Scene, &mut Deployment) -> Result<()>)
     let mut scene = Scene::open(&deployment.file).await?;
     scene.story = story;
     tell(&mut scene, &mut deployment).await.with_context(|| {
-        format!("the story took a wrong turn; ministack's log is in {}", stack::paths::local().display())
+        let logs = stack::paths::local().join("logs");
+        format!("the story took a wrong turn; ministack's log is in {}", logs.display())
     })?;
     println!("All of it held, in {:.1?}.", started.elapsed());
     Ok(ExitCode::SUCCESS)
