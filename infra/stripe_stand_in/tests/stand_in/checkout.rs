@@ -163,6 +163,18 @@ async fn only_an_open_session_expires() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn nobody_pays_on_the_page_of_an_expired_session() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let (api, admin) = (Api::of(&stand_in), stand_in.admin());
+    let session = api.checkout(&[]).await?.id();
+    expire(&api, &session).await?;
+    assert!(admin.complete_checkout(&session, "pm_card_visa").await.is_err());
+    assert_eq!(session_of(&api, &session).await?.text("/status"), "expired");
+    assert_eq!(api.get("/v1/payment_intents").await?.count("/data"), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_intent_of_a_session_is_only_paid_on_its_page() -> anyhow::Result<()> {
     let stand_in = StandIn::start(None).await?;
     let (api, admin) = (Api::of(&stand_in), stand_in.admin());
