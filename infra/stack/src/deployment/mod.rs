@@ -1,4 +1,4 @@
-//! The product as AWS runs it, on this machine: built, deployed and deleted by SAM's own command line, in an account that
+//! The product as AWS runs it, on this machine: built and deployed by SAM's own command line, in an account that
 //! ministack keeps. Functions run as Lambda runs them, from what was uploaded, with secrets from the Parameter Store.
 
 mod account;

@@ -1,15 +1,17 @@
-//! What SAM's command line does: build, deploy, delete.
+//! The stack's life: SAM builds and deploys it, CloudFormation deletes it.
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::shell::Shell;
 use crate::command::run_to_end;
 use crate::functions;
 use crate::ministack::REGION;
 use crate::progress::Step;
+use crate::wait::wait_for;
 
 /// The stack, and the parameter `Environment`.
 pub(super) const STACK: &str = "kitloop-local";
@@ -73,12 +75,21 @@ pub(super) async fn deploy(shell: &Shell, folder: &Path, parameters: &[(&str, &s
     run_to_end(deploy).await.context("sam deploy")
 }
 
-/// Deletes the stack, and what was uploaded for it.
+/// Deletes the stack, and waits until it is gone. CloudFormation is asked, because `sam delete` understands the addresses
+/// of the nested templates only where they are AWS's own.
 ///
 /// # Errors
 /// When a resource cannot be deleted.
 pub(super) async fn delete(shell: &Shell) -> Result<()> {
-    let mut delete = shell.command("sam");
-    delete.args(["delete", "--stack-name", STACK, "--region", REGION, "--no-prompts"]);
-    run_to_end(delete).await.context("sam delete").map(drop)
+    shell.aws(&["cloudformation", "delete-stack", "--stack-name", STACK]).await?;
+    let describe = ["cloudformation", "describe-stacks", "--stack-name", STACK];
+    let gone = async || match shell.aws(&describe).await {
+        Err(error) if format!("{error:#}").contains("does not exist") => Ok(()),
+        Err(error) => Err(error),
+        Ok(stacks) => bail!("{stacks}"),
+    };
+    wait_for("the deletion of the stack", DELETION_DEADLINE, gone, || Ok(())).await
 }
+
+/// How long the resources of the stack may take to go.
+const DELETION_DEADLINE: Duration = Duration::from_secs(120);

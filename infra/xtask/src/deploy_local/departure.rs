@@ -12,7 +12,7 @@ pub(super) async fn the_stack_is_deleted(scene: &mut Scene, deployment: &Deploym
     scene.story.chapter("The stack is deleted; the guard table and the queue stay");
     let started = Instant::now();
     deployment.delete().await?;
-    scene.story.line("sam", "deletes the stack", None, "deleted", started.elapsed());
+    scene.story.line("operator", "deletes the stack", None, "deleted", started.elapsed());
 
     let started = Instant::now();
     let functions =
