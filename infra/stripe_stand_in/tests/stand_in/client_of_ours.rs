@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use kitloop::config::StripeConfig;
-use kitloop::domain::{CaptureMethod, Currency, Money, PaymentId, ProviderId, RefundId, ReservationId};
+use kitloop::domain::{
+    CaptureMethod, Currency, Money, PaymentId, ProviderId, RefundId, ReservationId, TopupId,
+};
 use kitloop::network::Network;
-use kitloop::stripe::{API_VERSION, NewPaymentIntent, NewRefund, Stripe, StripeError};
+use kitloop::stripe::{API_VERSION, NewCheckoutSession, NewPaymentIntent, NewRefund, Stripe, StripeError};
 use stripe_stand_in::{FaultKind, StandIn, StatusFault};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -47,6 +49,17 @@ pub(crate) fn new_intent() -> NewPaymentIntent {
     }
 }
 
+/// 15 credits, each at the price that is the least that can be charged for all of them.
+pub(crate) fn new_session() -> NewCheckoutSession<'static> {
+    NewCheckoutSession {
+        topup_id: TopupId(Uuid::nil()),
+        credits: 15,
+        credit_price: crowns(100),
+        success_url: "https://shop.example/paid",
+        cancel_url: "https://shop.example/back",
+    }
+}
+
 /// How many intents Stripe has, whatever our client thinks.
 async fn intents(stand_in: &StandIn) -> anyhow::Result<usize> {
     Ok(Api::of(stand_in).get("/v1/payment_intents?limit=100").await?.count("/data"))
@@ -65,6 +78,24 @@ async fn an_intent_carries_what_finds_it_again() -> anyhow::Result<()> {
     assert_eq!(request.stripe_version.as_deref(), Some(API_VERSION));
     assert_eq!(request.idempotency_key.as_deref(), Some("p:create:1"));
     assert_eq!(request.params["payment_method_types"][0], "card");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_and_its_payment_carry_what_finds_them_again() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let stripe = client_of(&stand_in)?;
+    let session = stripe.create_checkout_session(&new_session(), "t:create:1", in_seconds(5)).await?;
+    assert_eq!((session.amount_total, session.currency.as_deref()), (Some(1500), Some("CZK")));
+    assert!(session.url.is_some() && session.payment_intent.is_none());
+    stand_in.admin().complete_checkout(&session.id, "pm_card_visa").await?;
+    let paid = stripe.checkout_session(&session.id, in_seconds(5)).await?;
+    assert_eq!((paid.status.as_deref(), paid.payment_status.as_deref()), (Some("complete"), Some("paid")));
+    let intent = paid.payment_intent.unwrap_or_default();
+    let intent = stripe.payment_intent(&intent, in_seconds(5)).await?;
+    for metadata in [&paid.metadata, &intent.metadata] {
+        assert_eq!(metadata.get("topup_id"), Some(&Uuid::nil().to_string()));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use stripe_stand_in::{DisputeStatus, NewDispute, Outcome, RefundStatus, StandIn,
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::client_of_ours::{client_of, in_seconds, new_intent};
+use crate::client_of_ours::{client_of, in_seconds, new_intent, new_session};
 use crate::official_clients::{run, script};
 use crate::support::{Api, id_of, tool};
 
@@ -111,10 +111,12 @@ async fn our_requests_are_as_published() -> anyhow::Result<()> {
     let unpaid = stripe.create_payment_intent(&new_intent(), "k4", deadline).await?;
     stripe.cancel_payment_intent(&unpaid.id, "k5", deadline).await?;
     stripe.find_payment_intent_since(jiff::Timestamp::UNIX_EPOCH, |_| false, deadline).await?;
+    let session = stripe.create_checkout_session(&new_session(), "k6", deadline).await?;
+    stripe.checkout_session(&session.id, deadline).await?;
     stripe.reachable(deadline).await?;
     let logged = stand_in.admin().requests().await?;
     let requests: Vec<Value> = logged.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-    assert_eq!(requests.len(), 10);
+    assert_eq!(requests.len(), 12);
     assert!(logged.iter().all(|request| request.status == Some(200)));
     check(&[], &requests).await
 }

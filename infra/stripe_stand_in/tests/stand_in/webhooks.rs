@@ -15,24 +15,44 @@ async fn every_event_is_signed_and_readable() -> anyhow::Result<()> {
     let paid = api.paid_intent(&[("metadata[reservation_id]", "r1")]).await?;
     api.post("/v1/refunds", &[("payment_intent", paid.text("/id")), ("amount", "500")]).await?;
     stand_in.admin().open_dispute(paid.text("/latest_charge")).await?;
+    let session = api.checkout(&[]).await?.id();
+    let completed = stand_in.admin().complete_checkout(&session, "pm_card_visa").await?;
+    let payer = completed["customer_details"]["email"].as_str().unwrap_or_default();
+    assert!(!payer.is_empty());
     let secrets = [SecretString::from(SECRET)];
     let mut kinds = Vec::new();
-    for received in receiver.wait_for(7).await? {
+    for received in receiver.wait_for(11).await? {
         let now = jiff::Timestamp::now();
         let payload = verify(received.body.as_bytes(), Some(&received.signature), &secrets, now)?;
-        kinds.push(match Event::parse(&payload)?.object {
+        let event = Event::parse(&payload)?;
+        assert!(!event.payload.to_string().contains(payer), "{}", event.event_type);
+        kinds.push(match event.object {
             EventObject::PaymentIntent(_) => "payment_intent",
             EventObject::Charge(_) => "charge",
             EventObject::Refund(_) => "refund",
             EventObject::Dispute(_) => "dispute",
+            EventObject::CheckoutSession(_) => "checkout_session",
+            EventObject::Subscription(_) => "subscription",
+            EventObject::Other => "other",
             EventObject::Unreadable(reason) => panic!("{reason}"),
-            _ => "other",
         });
     }
     kinds.sort_unstable();
     assert_eq!(
         kinds,
-        ["charge", "charge", "dispute", "dispute", "payment_intent", "payment_intent", "refund"]
+        [
+            "charge",
+            "charge",
+            "charge",
+            "checkout_session",
+            "dispute",
+            "dispute",
+            "payment_intent",
+            "payment_intent",
+            "payment_intent",
+            "payment_intent",
+            "refund",
+        ]
     );
     Ok(())
 }
