@@ -106,6 +106,20 @@ impl<'a> Stage<'a> {
         Ok(self.scene.http.get(url).send().await?.json().await?)
     }
 
+    /// Waits until a part of the product is in this state, by /ready, which remembers some things for half a minute.
+    pub(super) async fn part_becomes(&self, part: &str, status: &str) -> Result<()> {
+        let started = Instant::now();
+        let reached = async || {
+            let ready = self.ready().await?;
+            let is = ready.pointer(&format!("/parts/{part}")).and_then(Value::as_str);
+            ensure!(is == Some(status), "{ready}");
+            Ok(())
+        };
+        wait_for(part, PATIENCE, reached, || Ok(())).await?;
+        self.scene.story.line("time", &format!("{part} is {status}"), None, status, started.elapsed());
+        Ok(())
+    }
+
     /// Waits until every part of the product is there: the worker, too, which its schedule starts.
     pub(super) async fn is_ready(&self) -> Result<()> {
         let started = Instant::now();

@@ -1,7 +1,7 @@
 //! Every secret is known to somebody who should not know it.
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use stack::wait_for;
 use uuid::Uuid;
 
@@ -77,24 +77,12 @@ async fn webhook_secret(stage: &mut Stage<'_>) -> Result<()> {
 async fn stripe_key(stage: &mut Stage<'_>) -> Result<()> {
     let old = stage.secret("stripe_secret_key").await?;
     stage.scene.stripe.revoke_key(&old).await?;
-    stripe_becomes(stage, "down").await?;
+    stage.part_becomes("stripe", "down").await?;
     let new = format!("sk_test_{}", Uuid::new_v4().simple());
     stage.operator_types("leaked-stripe-key", &format!("{new}\n")).await?;
-    stripe_becomes(stage, "ok").await?;
+    stage.part_becomes("stripe", "ok").await?;
     let jana = stage.scene.jana.clone();
     stage.scene.begin_paying(&jana, "drill: new key", "Ice axe", 1).await.map(drop)
-}
-
-/// Waits until /ready says so, which remembers for half a minute what it found.
-async fn stripe_becomes(stage: &Stage<'_>, status: &str) -> Result<()> {
-    let told = async || {
-        let ready = stage.ready().await?;
-        ensure!(ready.pointer("/parts/stripe").and_then(Value::as_str) == Some(status), "{ready}");
-        Ok(())
-    };
-    wait_for(&format!("stripe {status}"), PATIENCE, told, || Ok(())).await?;
-    stage.scene.story.note(&format!("/ready says stripe: {status}"));
-    Ok(())
 }
 
 /// The tokens of everybody who is signed in are worth nothing; for what is left of the drill they are made good again.
@@ -121,7 +109,7 @@ async fn database_password(stage: &mut Stage<'_>) -> Result<()> {
     stage.operator("leaked-database-password").await?;
     let new = stage.secret("database_url").await?;
     ensure!(old != new, "the password has not changed");
-    stage.part_is("database", "ok").await?;
+    stage.part_becomes("database", "ok").await?;
     let jana = stage.scene.jana.clone();
     stage.scene.begin_paying(&jana, "drill: new password", "Ice axe", 1).await.map(drop)
 }
