@@ -2,6 +2,7 @@
 
 mod alerts;
 mod aws;
+mod database;
 mod email;
 mod origins;
 mod reader;
@@ -13,13 +14,13 @@ mod ssm;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 pub use self::alerts::AlertConfig;
 pub use self::aws::{AwsConfig, GuardConfig};
+pub use self::database::DatabaseConfig;
 pub use self::email::EmailConfig;
 pub use self::origins::OriginConfig;
 use self::reader::Reader;
@@ -127,17 +128,6 @@ pub struct Config {
     pub origins: OriginConfig,
 }
 
-/// How the database is reached.
-#[derive(Debug, Clone)]
-pub struct DatabaseConfig {
-    /// `DATABASE_URL`: of the login role that may execute the operations and nothing else.
-    pub url: Secret,
-    /// `DATABASE_CA_FILE`: PEM file of the authority that signs the server's certificate.
-    pub ca_file: Option<PathBuf>,
-    /// For connecting, TLS and logging in together.
-    pub connect_timeout: Duration,
-}
-
 /// How callers' tokens are verified: by shared secret, by published keys, or by either.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
@@ -166,7 +156,6 @@ const ENVIRONMENT: &str = "ENVIRONMENT";
 const DEFAULT_ENVIRONMENT: &str = "local";
 /// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).
 const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// In bytes; what is shorter can be guessed over the network.
 const SHORTEST_SHARED_SECRET: usize = 16;
 /// In bytes; RFC 7518 §3.2: a key as long as the hash. What is shorter can be guessed from a single token.
@@ -211,7 +200,7 @@ impl Config {
             environment: reader.text_or(ENVIRONMENT, DEFAULT_ENVIRONMENT),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
             beat_interval: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
-            database: needs.database.then(|| database(&mut reader)),
+            database: needs.database.then(|| database::database(&mut reader)).flatten(),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),
             credit_price: credit_price(&mut reader),
@@ -248,22 +237,6 @@ pub fn log_filter() -> Option<String> {
     ["RUST_LOG", "LOG_LEVEL"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-}
-
-fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
-    let url = reader.secret("DATABASE_URL", true, |url| {
-        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        if is_postgres {
-            Ok(url.into())
-        } else {
-            Err("must start with postgres:// or postgresql://".to_owned())
-        }
-    });
-    DatabaseConfig {
-        url: url.unwrap_or_else(|| SecretString::default().into()),
-        ca_file: reader.text("DATABASE_CA_FILE").map(PathBuf::from),
-        connect_timeout: DATABASE_CONNECT_TIMEOUT,
-    }
 }
 
 fn tokens(reader: &mut Reader<'_>, required: bool) -> Option<TokenConfig> {

@@ -2,10 +2,9 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kitloop::config::DatabaseConfig;
+use kitloop::config::{Config, Needs};
 use kitloop::db::Db;
 use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
@@ -98,11 +97,14 @@ impl TestDatabase {
     /// # Errors
     /// If the environment does not say where.
     pub fn db(&self) -> Result<Db> {
-        Ok(Db::new(&DatabaseConfig {
-            url: self.url()?.into(),
-            ca_file: Some(authority()?),
-            connect_timeout: Duration::from_secs(3),
-        })?)
+        let (url, authority) = (self.url()?, authority()?.display().to_string());
+        let setting = |name: &str| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "DATABASE_CA_FILE" => Some(authority.clone()),
+            _ => None,
+        };
+        let config = Config::from_lookup(Needs::DATABASE, &setting)?;
+        Ok(Db::new(&config.database.context("no database")?)?)
     }
 
     /// The one value that a query of the superuser's finds.

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::ssm::Parameter;
 
 /// A refused secret is read again at most this often, so that made-up ones cannot use up the store's rate.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
+/// After a read that failed, or that nobody waited for any more, the next one waits this long.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How long reading may take: whoever was refused waits for it.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A secret as it stands now. Clones share it: what one finds out, all know.
 pub struct Secret<T = SecretString> {
@@ -35,7 +39,7 @@ struct Source<T> {
     setting: &'static str,
     parameter: Parameter,
     parse: Parse<T>,
-    read_at: Mutex<Option<Instant>>,
+    next_read: Mutex<Option<Instant>>,
 }
 
 impl<T> Secret<T> {
@@ -54,7 +58,7 @@ impl<T> Secret<T> {
             setting,
             parameter,
             parse: Box::new(parse),
-            read_at: Mutex::default(),
+            next_read: Mutex::default(),
         });
         Ok(Self { shared: Arc::new(Shared { held: RwLock::new(Held { text: text.into(), value }), source }) })
     }
@@ -66,20 +70,21 @@ impl<T> Secret<T> {
     }
 
     /// What took the place of `refused`: somebody may have found it already, or the parameter is read again, at most
-    /// every 30 s. `None` if nothing did.
+    /// every 30 s, or 2 s after that failed. `None` if nothing did.
     async fn renewed(&self, refused: &Arc<T>) -> Option<Arc<T>> {
         let source = self.shared.source.as_ref()?;
-        let mut read_at = source.read_at.lock().await;
+        let mut next_read = source.next_read.lock().await;
         let current = self.current();
         if !Arc::ptr_eq(&current, refused) {
             return Some(current);
         }
-        let now = Instant::now();
-        if !may_read(*read_at, now) {
+        if next_read.is_some_and(|next_read| Instant::now() < next_read) {
             return None;
         }
-        *read_at = Some(now);
-        self.read_again(source).await
+        *next_read = Some(Instant::now() + RETRY_INTERVAL);
+        let text = source.read().await?;
+        *next_read = Some(Instant::now() + RENEWAL_INTERVAL);
+        self.replace(source, text)
     }
 
     /// What `attempt` comes to with the secret or, if that is a refusal that another secret could change, with the one
@@ -106,11 +111,9 @@ impl<T> Secret<T> {
         }
     }
 
-    async fn read_again(&self, source: &Source<T>) -> Option<Arc<T>> {
+    /// The secret of this text, if it is another one and makes sense.
+    fn replace(&self, source: &Source<T>, text: String) -> Option<Arc<T>> {
         let setting = source.setting;
-        let text = (source.parameter.read().await)
-            .inspect_err(|error| tracing::warn!(setting, error, "secret.not_read"))
-            .ok()?;
         if text == self.shared.held.read().unwrap_or_else(PoisonError::into_inner).text.expose_secret() {
             return None;
         }
@@ -125,8 +128,12 @@ impl<T> Secret<T> {
     }
 }
 
-fn may_read(read_at: Option<Instant>, now: Instant) -> bool {
-    read_at.is_none_or(|read_at| now.duration_since(read_at) >= RENEWAL_INTERVAL)
+impl<T> Source<T> {
+    async fn read(&self) -> Option<String> {
+        let read = timeout(READ_TIMEOUT, self.parameter.read()).await;
+        let read = read.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        read.inspect_err(|error| tracing::warn!(setting = self.setting, error, "secret.not_read")).ok()
+    }
 }
 
 /// A secret that stays as it is.
@@ -164,14 +171,6 @@ impl<T> fmt::Debug for Secret<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_refusal_reads_at_once_and_the_next_one_half_a_minute_later() {
-        let read_at = Instant::now();
-        assert!(may_read(None, read_at));
-        assert!(!may_read(Some(read_at), read_at + Duration::from_secs(29)));
-        assert!(may_read(Some(read_at), read_at + Duration::from_secs(30)));
-    }
 
     #[tokio::test]
     async fn a_secret_without_a_parameter_stays_refused() {

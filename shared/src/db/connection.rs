@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
@@ -31,7 +29,7 @@ pub struct Db {
 }
 
 struct Inner {
-    url: Secret,
+    postgres: Secret<tokio_postgres::Config>,
     tls: MakeTlsConnector,
     connect_timeout: Duration,
     connection: Mutex<Option<Connection>>,
@@ -46,11 +44,10 @@ impl Db {
     /// Prepares the connection (TLS is set up once) without making it.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the URL or the CA file cannot be read.
+    /// [`Error::Internal`] if the CA file cannot be read.
     pub fn new(config: &DatabaseConfig) -> Result<Self, Error> {
         let internal =
             |what: &str, error: &dyn std::fmt::Display| Error::Internal(format!("{what}: {error}"));
-        driver_config(&config.url.current())?;
         let mut tls = TlsConnector::builder();
         if let Some(path) = &config.ca_file {
             let pem = std::fs::read(path).map_err(|error| internal("DATABASE_CA_FILE", &error))?;
@@ -59,7 +56,7 @@ impl Db {
         }
         let tls = tls.build().map_err(|error| internal("TLS", &error))?;
         let inner = Inner {
-            url: config.url.clone(),
+            postgres: config.url.clone(),
             tls: MakeTlsConnector::new(tls),
             connect_timeout: config.connect_timeout,
             connection: Mutex::new(None),
@@ -120,13 +117,11 @@ impl Db {
 
     /// Connects, if need be by an address and password that took the place of those known so far.
     async fn connect(&self) -> Result<Client, Error> {
-        self.inner.url.try_with(|url| self.connect_to(url), |_| true).await
+        self.inner.postgres.try_with(|postgres| self.connect_to(postgres), |_| true).await
     }
 
     /// Connects, with TLS and log-in under one timeout, and lets the connection run by itself.
-    async fn connect_to(&self, url: Arc<SecretString>) -> Result<Client, Error> {
-        let mut postgres = driver_config(&url)?;
-        postgres.connect_timeout(self.inner.connect_timeout);
+    async fn connect_to(&self, postgres: Arc<tokio_postgres::Config>) -> Result<Client, Error> {
         let (client, connection) =
             timeout(self.inner.connect_timeout, postgres.connect(self.inner.tls.clone()))
                 .await
@@ -156,58 +151,5 @@ impl Connection {
         }
         self.last_used.elapsed() < IDLE_BEFORE_CHECK
             || matches!(timeout(CHECK_TIMEOUT, self.client.check_connection()).await, Ok(Ok(())))
-    }
-}
-
-/// What the driver is told.
-fn driver_config(url: &SecretString) -> Result<tokio_postgres::Config, Error> {
-    let (url, tls_required) = understood_by_driver(url.expose_secret());
-    let mut postgres: tokio_postgres::Config =
-        url.parse().map_err(|_| Error::Internal("DATABASE_URL cannot be parsed".to_owned()))?;
-    if tls_required {
-        postgres.ssl_mode(SslMode::Require);
-    }
-    postgres.application_name("kitloop");
-    Ok(postgres)
-}
-
-/// The URL without the parameters that the driver does not know or a transaction pooler refuses, and whether TLS is a
-/// must: always, unless the URL says `sslmode=disable` or names a Unix socket. Certificates are verified in every mode.
-fn understood_by_driver(url: &str) -> (String, bool) {
-    const KNOWN: [&str; 6] = ["host", "port", "user", "password", "dbname", "channel_binding"];
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let parameters = || query.split('&').filter_map(|pair| pair.split_once('='));
-    let kept: Vec<String> = parameters()
-        .filter(|(name, _)| KNOWN.contains(name))
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let is_socket = parameters()
-        .any(|(name, value)| name == "host" && (value.starts_with('/') || value.starts_with("%2F")));
-    let is_disabled = parameters().any(|pair| pair == ("sslmode", "disable"));
-    let mode = if is_disabled { "disable" } else { "prefer" };
-    let separator = if kept.is_empty() { "" } else { "&" };
-    (format!("{base}?{}{separator}sslmode={mode}", kept.join("&")), !is_disabled && !is_socket)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::understood_by_driver;
-
-    #[test]
-    fn parameters_that_the_driver_does_not_know_are_left_out() {
-        let (url, tls) = understood_by_driver(
-            "postgresql://u:p@h:6543/d?sslmode=verify-full&pgbouncer=true&options=-c%20x%3D1",
-        );
-        assert_eq!(url, "postgresql://u:p@h:6543/d?sslmode=prefer");
-        assert!(tls);
-        assert!(url.parse::<tokio_postgres::Config>().is_ok());
-    }
-
-    #[test]
-    fn tls_is_off_only_when_the_url_says_so() {
-        assert!(understood_by_driver("postgres://u@h/d").1);
-        assert!(understood_by_driver("postgres://u@h/d?sslmode=prefer").1);
-        assert!(!understood_by_driver("postgres://u@h/d?sslmode=disable").1);
-        assert!(!understood_by_driver("postgres:///d?host=/run/postgresql").1);
     }
 }

@@ -5,7 +5,8 @@ use kitloop::clock;
 use resend_stand_in::ResendStandIn;
 use serde_json::json;
 use test_support::{
-    Gear, HttpCall, Parameter, Provider, Reply, StripeEvent, WEBHOOK_SECRET, email_settings, sign,
+    Gear, HttpCall, JWT_SECRET, Parameter, Provider, Reply, StripeEvent, Token, WEBHOOK_SECRET,
+    email_settings, sign, wait_until,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,14 @@ async fn deliver(webhook: &Function, secret: &str) -> Result<Reply> {
     webhook
         .call(&HttpCall::new("POST", "/stripe_webhook").body(&body).header("stripe-signature", &signature))
         .await
+}
+
+/// Waits until the function reserves: who asks at the very moment at which the connection ends may hear of that.
+async fn reserves_again(reserve: &Function, shop: Shop) -> Result<()> {
+    wait_until("the function reserves again", async || {
+        Ok(reserve.call(&shop.reserve(Uuid::new_v4())?).await?.status == 201)
+    })
+    .await
 }
 
 async fn small_shop(product: &Product) -> Result<Shop> {
@@ -92,6 +101,84 @@ async fn a_new_database_password_is_taken_when_the_connection_is_made_again() ->
     assert_reserves(&reserve, shop).await?;
     let sql = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kitloop_app'";
     cluster.database.execute(sql, &[]).await?;
+    reserves_again(&reserve, shop).await?;
+    reserve.assert_alive()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_of_operators_is_taken_and_the_old_one_let_go() -> Result<()> {
+    let mut product = Product::start().await?;
+    let token = Parameter::of("the-first-admin-token").await?;
+    product.settings.extend(token.settings("ADMIN_TOKEN"));
+    let mut ops = product.run("ops").await?;
+    let ask = async |token: &str| {
+        anyhow::Ok(ops.call(&HttpCall::new("GET", "/ops/counts").bearer(token)).await?.status)
+    };
+    assert_eq!(ask("the-first-admin-token").await?, 200);
+
+    token.put("the-second-admin-token").await?;
+    assert_eq!(ask("the-second-admin-token").await?, 200);
+    assert_eq!(ask("the-first-admin-token").await?, 401);
+    ops.assert_alive()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_of_schedules_is_taken_beside_the_old_one() -> Result<()> {
+    let mut product = Product::start().await?;
+    let secret = Parameter::of("the-first-cron-secret").await?;
+    product.settings.extend(secret.settings("CRON_SECRET"));
+    let mut sweep = product.run("cleanup_reservation_holds").await?;
+    let run = async |secret: &str| {
+        let call = HttpCall::post("/cleanup_reservation_holds", &json!({})).bearer(secret);
+        anyhow::Ok(sweep.call(&call).await?.status)
+    };
+    let both = json!({"current": "the-second-cron-secret", "previous": "the-first-cron-secret"});
+    secret.put(&both.to_string()).await?;
+    assert_eq!(run("the-second-cron-secret").await?, 200);
+    assert_eq!(run("the-first-cron-secret").await?, 200);
+    assert_eq!(run("a-guessed-cron-secret").await?, 401);
+    sweep.assert_alive()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_signed_with_a_new_secret_are_taken_beside_those_of_the_old_one() -> Result<()> {
+    let mut product = Product::start().await?;
+    let secret = Parameter::of(JWT_SECRET).await?;
+    product.settings.extend(secret.settings("SUPABASE_JWT_SECRET"));
+    let mut reserve = product.run("reserve_gear").await?;
+    let shop = product.open_shop(&Provider::default(), &Gear::of(10)).await?;
+    let signed_with = async |secret: &str| {
+        let user_id = Uuid::new_v4();
+        let call = shop.reserve(user_id)?.bearer(&Token::of(user_id).signed_with(secret).encode()?);
+        anyhow::Ok(reserve.call(&call).await?.status)
+    };
+    let new = format!("new-{JWT_SECRET}");
+    assert_eq!(signed_with(JWT_SECRET).await?, 201);
+    secret.put(&json!({"current": new, "previous": JWT_SECRET}).to_string()).await?;
+    assert_eq!(signed_with(&new).await?, 201);
+    assert_eq!(signed_with(JWT_SECRET).await?, 201);
+    assert_eq!(signed_with(&format!("guessed-{JWT_SECRET}")).await?, 401);
+    reserve.assert_alive()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_the_database_that_makes_no_sense_is_not_taken() -> Result<()> {
+    let mut cluster = OwnCluster::start().await?;
+    let good = cluster.settings["DATABASE_URL"].clone();
+    let url = Parameter::of(&good).await?;
+    cluster.settings.extend(url.settings("DATABASE_URL"));
+    let mut reserve = cluster.run("reserve_gear").await?;
+    let shop = cluster.open_big_shop().await?;
     assert_reserves(&reserve, shop).await?;
+
+    url.put("postgres://kitloop_app:secret@127.0.0.1:port/kitloop").await?;
+    cluster.database.execute("alter role kitloop_app connection limit 0", &[]).await?;
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kitloop_app'";
+    cluster.database.execute(end, &[]).await?;
+    let refused = reserve.call(&shop.reserve(Uuid::new_v4())?).await?;
+    assert_eq!((refused.status, refused.error()), (503, "database_unavailable"), "{refused:?}");
+    ensure!(reserve.output()?.contains("secret.malformed"), "nobody is told");
+    cluster.database.execute("alter role kitloop_app connection limit -1", &[]).await?;
+    reserves_again(&reserve, shop).await?;
     reserve.assert_alive()
 }
