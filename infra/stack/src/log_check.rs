@@ -104,22 +104,42 @@ fn well_formed(line: &str) -> Result<(), &'static str> {
     if !line.as_object().is_some_and(|members| members.keys().all(is_known)) {
         return Err("a member that nobody announces");
     }
-    if !announced.iter().all(|name| line.get(name).is_some()) {
-        return Err("a metric or dimension without a value");
+    metrics_in_order(&line)
+}
+
+/// See <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+fn metrics_in_order(line: &Value) -> Result<(), &'static str> {
+    let Some(metadata) = line.get("_aws") else { return Ok(()) };
+    if !metadata.get("Timestamp").is_some_and(Value::is_u64) {
+        return Err("metrics without a time");
+    }
+    let is_number = |name: &str| line.get(name).is_some_and(Value::is_number);
+    if !metrics(metadata).into_iter().all(is_number) {
+        return Err("a metric that is no number");
+    }
+    let is_text = |name: &str| line.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if !dimensions(metadata).into_iter().all(is_text) {
+        return Err("a dimension without a text");
     }
     Ok(())
 }
 
-/// The members that the directives of embedded metrics name, and that of the directives themselves.
+/// The members that embedded metrics are made of, and that of the directives themselves.
 fn announced(line: &Value) -> Vec<&str> {
     let Some(metadata) = line.get("_aws") else { return Vec::new() };
-    let mut names = vec!["_aws"];
-    for directive in items(metadata.get("CloudWatchMetrics")) {
-        names.extend(items(directive.get("Metrics")).filter_map(|metric| metric.get("Name")?.as_str()));
-        let sets = items(directive.get("Dimensions"));
-        names.extend(sets.flat_map(|set| items(Some(set))).filter_map(Value::as_str));
-    }
-    names
+    [vec!["_aws"], metrics(metadata), dimensions(metadata)].concat()
+}
+
+/// The names of the metrics in all directives.
+fn metrics(metadata: &Value) -> Vec<&str> {
+    let metrics = items(metadata.get("CloudWatchMetrics")).flat_map(|one| items(one.get("Metrics")));
+    metrics.filter_map(|metric| metric.get("Name")?.as_str()).collect()
+}
+
+/// The names of the dimensions in all sets of all directives.
+fn dimensions(metadata: &Value) -> Vec<&str> {
+    let sets = items(metadata.get("CloudWatchMetrics")).flat_map(|one| items(one.get("Dimensions")));
+    sets.flat_map(|set| items(Some(set))).filter_map(Value::as_str).collect()
 }
 
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
@@ -149,14 +169,19 @@ mod tests {
         let metrics =
             LINE.replace("\"context\"", &format!("{metric},\"Function\":\"f\",\"N\":1,\"context\""));
         assert_eq!(findings(&format!("{LINE}\n{metrics}\n")), Vec::<String>::new());
-        assert_eq!(
-            findings(&metrics.replace("\"N\":1,", "")),
-            ["f.log:1: a metric or dimension without a value"]
-        );
-        assert_eq!(
-            findings(&metrics.replace("\"N\":1", "\"N\":1,\"M\":1")),
-            ["f.log:1: a member that nobody announces"]
-        );
+        for (right, wrong, what) in [
+            ("\"N\":1,", "", "a metric that is no number"),
+            ("\"N\":1,", "\"N\":\"1\",", "a metric that is no number"),
+            ("\"N\":1", "\"N\":1,\"M\":1", "a member that nobody announces"),
+            ("\"Function\":\"f\",", "", "a dimension without a text"),
+            ("\"Function\":\"f\"", "\"Function\":\"\"", "a dimension without a text"),
+            ("\"Function\":\"f\"", "\"Function\":1", "a dimension without a text"),
+            ("\"Timestamp\":1,", "", "metrics without a time"),
+            ("\"Timestamp\":1,", "\"Timestamp\":\"now\",", "metrics without a time"),
+        ] {
+            assert!(metrics.contains(right));
+            assert_eq!(findings(&metrics.replace(right, wrong)), [format!("f.log:1: {what}")], "{wrong}");
+        }
     }
 
     #[test]
