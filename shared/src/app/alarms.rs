@@ -6,8 +6,8 @@ use crate::alerts::Alerts;
 use crate::domain::Alarm;
 use crate::error::Error;
 
-/// Tells of the alarms, one after the other. None of them is kept: what fails is tried again with all of them, because to be
-/// told twice is better than not at all.
+/// Tells of the alarms, one after the other, also after one that nobody took. None of them is kept: what fails is tried
+/// again with all of them, because to be told twice is better than not at all.
 ///
 /// # Errors
 /// [`Error::AlertUndelivered`] for the first that nobody took.
@@ -17,12 +17,15 @@ pub async fn forward(
     alarms: &[Alarm],
     deadline: Instant,
 ) -> Result<usize, Error> {
+    let mut failure = None;
     for alarm in alarms {
-        alerts
-            .tell(environment, alarm, deadline)
-            .await
-            .map_err(|error| Error::AlertUndelivered(error.to_string()))?;
-        tracing::info!(alarm = alarm.name, state = alarm.state, "alarm.forwarded");
+        match alerts.tell(environment, alarm, deadline).await {
+            Ok(()) => tracing::info!(alarm = alarm.name, state = alarm.state, "alarm.forwarded"),
+            Err(error) => {
+                tracing::warn!(alarm = alarm.name, state = alarm.state, %error, "alarm.undelivered");
+                failure = failure.or(Some(Error::AlertUndelivered(error.to_string())));
+            }
+        }
     }
-    Ok(alarms.len())
+    failure.map_or(Ok(alarms.len()), Err)
 }
