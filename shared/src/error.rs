@@ -32,6 +32,9 @@ pub enum Error {
     /// The invocation is about to end, and whatever the use case waits for has not come. Worth another try.
     #[error("out of time")]
     OutOfTime,
+    /// A mistake of ours that stopped the work. The panic itself is in the log.
+    #[error("internal: panic")]
+    Panicked,
     /// Anything else that should be impossible.
     #[error("internal: {0}")]
     Internal(String),
@@ -91,6 +94,17 @@ impl Refusal {
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
+    }
+}
+
+/// What a document lacks. serde's messages quote what they found; only the part that names the expectation may go to a log.
+#[must_use]
+pub fn without_values(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None if error.is_data() => message,
+        None => format!("malformed JSON at line {} column {}", error.line(), error.column()),
     }
 }
 

@@ -87,6 +87,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dsn_that_refers_to_a_parameter_is_rejected_by_name() {
+        let name = format!("/kitloop/{}/dsn", Uuid::new_v4());
+        put_parameter(&name, "https://abc@sentry.example/1").await;
+        let variables = variables(&[
+            ("AWS_ENDPOINT_URL", &endpoint()),
+            ("DATABASE_URL", "postgres://kitloop_app@127.0.0.1/kitloop"),
+            ("SENTRY_DSN", &format!("ssm:{name}")),
+        ]);
+        let config = Config::from_variables(Needs::DATABASE, &variables, &Network::default()).await;
+        let problems = config.err().unwrap().to_string();
+        assert!(problems.starts_with("SENTRY_DSN must not refer to a parameter"), "{problems}");
+    }
+
+    #[tokio::test]
     async fn a_refused_secret_is_read_again_but_not_every_time() {
         let parameter = format!("/kitloop/{}", Uuid::new_v4());
         put_parameter(&parameter, "the-first-secret").await;

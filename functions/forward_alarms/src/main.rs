@@ -3,10 +3,15 @@
 mod handler;
 mod notification;
 
-use kitloop::boot::{self, BootError};
+use std::process::ExitCode;
+
+use kitloop::boot;
 
 #[tokio::main]
-async fn main() -> Result<(), BootError> {
-    let forwarder = boot::start_forwarder("forward_alarms").await?;
-    boot::serve_events(forwarder, handler::handle).await
+async fn main() -> ExitCode {
+    boot::run(async {
+        let forwarder = boot::start_forwarder("forward_alarms").await?;
+        boot::serve_events(forwarder, handler::handle).await
+    })
+    .await
 }

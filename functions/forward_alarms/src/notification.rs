@@ -1,7 +1,7 @@
 //! What a topic delivers: <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>.
 
 use kitloop::domain::Alarm;
-use kitloop::error::Error;
+use kitloop::error::{Error, without_values};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -41,8 +41,8 @@ struct AlarmMessage {
 /// # Errors
 /// [`Error::Internal`] for an event that comes from no topic.
 pub(crate) fn alarms(event: Value) -> Result<Vec<Alarm>, Error> {
-    let delivery: Delivery =
-        serde_json::from_value(event).map_err(|error| Error::Internal(format!("event: {error}")))?;
+    let delivery: Delivery = serde_json::from_value(event)
+        .map_err(|error| Error::Internal(format!("event: {}", without_values(&error))))?;
     Ok(delivery.records.into_iter().map(|record| alarm(record.sns)).collect())
 }
 

@@ -3,11 +3,16 @@
 mod handler;
 mod resource;
 
-use kitloop::boot::{self, BootError};
+use std::process::ExitCode;
+
+use kitloop::boot;
 use kitloop::config::Needs;
 
 #[tokio::main]
-async fn main() -> Result<(), BootError> {
-    let app = boot::start("ops", Needs::OPERATIONS).await?;
-    boot::serve_http(app, handler::handle).await
+async fn main() -> ExitCode {
+    boot::run(async {
+        let app = boot::start("ops", Needs::OPERATIONS).await?;
+        boot::serve_http(app, handler::handle).await
+    })
+    .await
 }

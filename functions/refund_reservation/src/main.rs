@@ -2,11 +2,16 @@
 
 mod handler;
 
-use kitloop::boot::{self, BootError};
+use std::process::ExitCode;
+
+use kitloop::boot;
 use kitloop::config::Needs;
 
 #[tokio::main]
-async fn main() -> Result<(), BootError> {
-    let app = boot::start("refund_reservation", Needs::CALLER).await?;
-    boot::serve_http(app, handler::handle).await
+async fn main() -> ExitCode {
+    boot::run(async {
+        let app = boot::start("refund_reservation", Needs::CALLER).await?;
+        boot::serve_http(app, handler::handle).await
+    })
+    .await
 }

@@ -1,6 +1,7 @@
 //! The way of an envelope: who sends it, whether it is in order, the answer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State as Extension};
@@ -17,6 +18,8 @@ use crate::{PROJECT, PUBLIC_KEY, envelope};
 pub enum Fault {
     /// It never answers.
     Hang,
+    /// It accepts after so long.
+    Delay(Duration),
     /// It answers with this status.
     Status(u16),
     /// It answers 429 with `Retry-After` in seconds.
@@ -62,6 +65,10 @@ async fn take(
     };
     match fault {
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            accept(&shared, &project, &headers, &body)
+        }
         Some(Fault::Status(status)) => refuse(status, "a failure made to order"),
         Some(Fault::RetryAfter(seconds)) => {
             ([("retry-after", seconds.to_string())], refuse(429, "rate limited")).into_response()

@@ -79,8 +79,13 @@ async fn it_fails_when_told_to() -> Result<()> {
     sentry.set_fault(Some(Fault::Hang));
     let patience = std::time::Duration::from_millis(50);
     assert!(tokio::time::timeout(patience, send()).await.is_err());
+    let delay = patience * 2;
+    sentry.set_fault(Some(Fault::Delay(delay)));
+    let asked = std::time::Instant::now();
+    assert_eq!(send().await?.status(), 200);
+    assert!(asked.elapsed() >= delay);
     sentry.set_fault(None);
     assert_eq!(send().await?.status(), 200);
-    assert_eq!(sentry.events().len(), 2);
+    assert_eq!(sentry.events().len(), 3);
     Ok(())
 }

@@ -86,10 +86,10 @@ impl Worker<'_> {
     }
 }
 
-/// What everything that is logged about a job says.
+/// What everything that is logged about a job says, at whatever level lines are asked for.
 pub(super) fn span_of(claim: &JobClaim) -> Span {
     let JobClaim { id, kind, reservation_id, .. } = claim;
-    tracing::info_span!("job", job_id = %id, kind = kind.as_str(), %reservation_id)
+    tracing::error_span!("job", job_id = %id, kind = kind.as_str(), %reservation_id)
 }
 
 /// Notes an error, so that the job is done again, or never.
@@ -110,4 +110,29 @@ pub(super) async fn give_back(
         _ => tracing::warn!(%error, "job.retried"),
     }
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{JobId, JobKind, ReservationId};
+    use crate::telemetry::testing::Recorder;
+
+    #[test]
+    fn a_job_that_failed_is_named_at_every_level() {
+        let (recorder, _guard) = Recorder::filtered(Some("warn"));
+        let (job_id, reservation_id) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+        let claim = JobClaim {
+            id: JobId(job_id),
+            kind: JobKind::RefundPayment,
+            fencing_token: 1,
+            generation: 1,
+            reservation_id: ReservationId(reservation_id),
+        };
+        span_of(&claim).in_scope(|| tracing::error!("job.failed"));
+        let expected = serde_json::json!({
+            "job_id": job_id, "kind": "refund_payment", "reservation_id": reservation_id,
+        });
+        assert_eq!(recorder.lines()[0]["context"], expected);
+    }
 }

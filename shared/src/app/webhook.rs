@@ -9,9 +9,6 @@ use crate::error::Error;
 use crate::stripe::{Event, EventObject};
 use crate::telemetry::metrics;
 
-/// The function whose decisions are counted.
-const FUNCTION: &str = "stripe_webhook";
-
 /// How long marking an event failed may take; the invocation has waited for the database once already.
 const TIME_TO_MARK: Duration = Duration::from_secs(3);
 
@@ -37,7 +34,7 @@ pub async fn apply(db: &Db, event: &Event) -> Result<AppliedEvent, Error> {
                 reservation_id = applied.reservation_id.map(tracing::field::display),
                 "stripe_webhook.decision"
             );
-            metrics::decision(FUNCTION, applied.decision.as_str());
+            metrics::decision(applied.decision.as_str());
             Ok(applied)
         }
         Err(error) => {

@@ -43,7 +43,7 @@ impl Forwarder {
 /// Starts `function` as [`super::start`] does, without any connection.
 ///
 /// # Errors
-/// [`BootError`], already logged and reported.
+/// [`BootError`], already logged.
 pub async fn start_forwarder(function: &'static str) -> Result<Arc<Forwarder>, BootError> {
     launch(function, async |network: &Network| {
         let config = load(function, Needs::ALERTS, network).await?;
@@ -51,7 +51,6 @@ pub async fn start_forwarder(function: &'static str) -> Result<Arc<Forwarder>, B
         if forwarder.alerts.is_none() {
             tracing::warn!(function, reason = "MONITOR_ALERT_WEBHOOK_URL is not set", "alerts.off");
         }
-        network.warm();
         Ok(forwarder)
     })
     .await

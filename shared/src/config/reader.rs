@@ -60,6 +60,11 @@ impl<'a> Reader<'a> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
+    /// Whether the setting refers to a parameter.
+    pub(super) fn is_parameter(&self, name: &str) -> bool {
+        self.parameters.is_some_and(|parameters| parameters.parameter(name).is_some())
+    }
+
     pub(super) fn text_or(&self, name: &str, default: &str) -> String {
         self.text(name).unwrap_or_else(|| default.to_owned())
     }

@@ -21,7 +21,9 @@ pub fn sentry() -> Option<SentryConfig> {
 
 /// Rejects a DSN that [`sentry`] would not understand.
 pub(super) fn check(reader: &mut Reader<'_>) {
-    if reader.text(NAME).is_some_and(|dsn| parse(&dsn).is_none()) {
+    if reader.is_parameter(NAME) {
+        reader.reject(NAME, "must not refer to a parameter: it is read before those are, and is no secret");
+    } else if reader.text(NAME).is_some_and(|dsn| parse(&dsn).is_none()) {
         reader.reject(NAME, "must be as Sentry shows it: https://<key>@<host>/<project>");
     }
 }

@@ -78,8 +78,8 @@ impl Db {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
-        let _call = meter::database();
         let client = self.client().await?;
+        let _call = meter::database();
         match timeout(ANSWER_TIMEOUT, client.query_typed(sql, parameters)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => Err(from_postgres(&error)),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::rate_limit::{self, RateLimit};
-use crate::boot::{self, App};
+use crate::boot::App;
 use crate::digest::pseudonym;
 use crate::error::{Code, Error, Refusal};
 use crate::http::cors::{self, OriginVerdict};
@@ -75,8 +75,8 @@ pub async fn answer(
             }
         };
         let (outcome, spent) = meter::measured(caught(work)).await;
-        let outcome = outcome.unwrap_or_else(boot::panicked);
-        let outcome = conclude(endpoint, outcome, started.elapsed(), spent);
+        let outcome = outcome.unwrap_or(Err(Error::Panicked));
+        let outcome = conclude(endpoint.name, outcome, started.elapsed(), spent);
         response::render(outcome, call.correlation_id(), headers)
     }
     .instrument(span)
@@ -149,17 +149,18 @@ async fn identify(app: &App, endpoint: &Endpoint, call: &mut Call) -> Result<(),
 }
 
 /// Says once, here at the boundary, how the request ended.
-fn conclude(
-    endpoint: &Endpoint,
+pub(crate) fn conclude(
+    function: &str,
     outcome: Result<Answer, Error>,
     duration: Duration,
     spent: Spent,
 ) -> Result<Answer, Problem> {
     let mut ending = Ending {
-        function: endpoint.name,
+        function,
         outcome: Outcome::Ok,
         code: ANSWERED,
         error: None,
+        panicked: matches!(outcome, Err(Error::Panicked)),
         duration,
         spent,
     };

@@ -8,5 +8,6 @@ mod rate_limit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::endpoint::conclude;
 pub use self::endpoint::{CallerRule, Endpoint, answer};
 pub use self::rate_limit::{RateLimit, penalise};

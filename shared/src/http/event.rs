@@ -4,7 +4,7 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, LambdaEvent, Request, RequestExt as _, Response};
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, without_values};
 
 /// The HTTP request in an event; none if it came through IAM (EventBridge, direct invocation), which has been
 /// authorised by AWS and has no `requestContext`.
@@ -17,7 +17,7 @@ pub fn from_event(event: &LambdaEvent<Value>) -> Result<Option<Request>, Error> 
     }
     serde_json::from_value(event.payload.clone())
         .map(|request| Some(from_payload(LambdaEvent::new(request, event.context.clone()))))
-        .map_err(|error| Error::Internal(format!("event: {error}")))
+        .map_err(|error| Error::Internal(format!("event: {}", without_values(&error))))
 }
 
 /// Whether an event is HTTP. Whatever has a request context came from outside; a kind that is not known here must not pass
@@ -27,7 +27,7 @@ pub(crate) fn is_http(event: &LambdaEvent<Value>) -> bool {
 }
 
 /// The request of an HTTP event, with the invocation's context.
-pub(crate) fn from_payload(event: LambdaEvent<LambdaRequest>) -> Request {
+fn from_payload(event: LambdaEvent<LambdaRequest>) -> Request {
     Request::from(event.payload).with_lambda_context(event.context)
 }
 

@@ -21,8 +21,8 @@ pub use self::answer::{Answer, Headers};
 pub use self::call::{Call, path_below};
 pub use self::caller::Caller;
 pub use self::cors::Origins;
+pub(crate) use self::event::is_http;
 pub use self::event::{from_event, into_event};
-pub(crate) use self::event::{from_payload, is_http};
 pub use self::fields::Fields;
 pub use self::tokens::TokenVerifier;
 

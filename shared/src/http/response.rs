@@ -83,7 +83,9 @@ impl Problem {
             Error::TokenKeysUnavailable(_) => Self::ours(503, "token_keys_unavailable", away),
             Error::OutOfTime => Self::ours(503, "out_of_time", away),
             Error::StripeRefused(_) => Self::ours(502, "stripe_refused", None),
-            Error::Database(_) | Error::Internal(_) => Self::ours(500, "internal_error", None),
+            Error::Database(_) | Error::Panicked | Error::Internal(_) => {
+                Self::ours(500, "internal_error", None)
+            }
         }
     }
 

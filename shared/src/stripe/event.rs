@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::checkout::CheckoutSession;
 use super::objects::{Charge, Dispute, PaymentIntent, Refund, Subscription};
 use super::signature::VerifiedPayload;
+use crate::error::without_values;
 
 /// An event that Stripe really sent.
 #[derive(Debug, Clone)]
@@ -130,16 +131,6 @@ impl EventObject {
 
 fn typed<T: DeserializeOwned>(object: Value, known: fn(T) -> EventObject) -> Result<EventObject, String> {
     serde_json::from_value(object).map(known).map_err(|error| without_values(&error))
-}
-
-/// serde's messages quote what they found; only the part that names the expectation may go to a log.
-pub(super) fn without_values(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    match message.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None if error.is_data() => message,
-        None => format!("malformed JSON at line {} column {}", error.line(), error.column()),
-    }
 }
 
 fn remove_private_members(value: &mut Value) {

@@ -4,12 +4,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::event::{Event, without_values};
+use super::event::Event;
 use super::objects::{Dispute, PaymentIntent, Refund};
 use super::pages::Page;
 use super::transport::Parameters;
 use super::{Stripe, StripeError};
 use crate::domain::Period;
+use crate::error::without_values;
 
 impl Stripe {
     /// Events that nobody took, or not yet: <https://docs.stripe.com/api/events/list>. Stripe keeps events for thirty

@@ -88,6 +88,7 @@ mod tests {
     fn a_metric_is_known_by_each_set_of_its_dimensions() {
         assert!(has("Requests", &["Environment"]));
         assert!(has("StripeDuration", &["Environment", "Function", "Outcome"]));
+        assert!(has("EmailDuration", &["Environment", "Function"]));
         assert!(has("Answers", &["Environment", "Function", "Code"]));
         assert!(has("Decisions", &["Environment", "Function", "Decision"]));
         assert!(has("GuardOpen", &["Environment", "Function"]));

@@ -21,6 +21,8 @@ pub struct Ending<'a> {
     pub code: &'static str,
     /// What went wrong, if we failed.
     pub error: Option<&'a dyn Display>,
+    /// Whether it panicked, which has a line and a report of its own.
+    pub panicked: bool,
     /// How long it took.
     pub duration: Duration,
     /// What of that went into waiting for others.
@@ -30,7 +32,7 @@ pub struct Ending<'a> {
 /// The line, at this level. Macros of `tracing` want the level and the names spelt out.
 macro_rules! line {
     ($level:ident, $ending:expr, $kind:expr, $status:expr, $message:literal) => {{
-        let Ending { function, outcome, code, error, duration, spent } = $ending;
+        let Ending { function, outcome, code, error, panicked, duration, spent } = $ending;
         let metrics = metrics::invocation($kind, function, *outcome, code, *duration, spent).to_string();
         tracing::$level!(
             target: TARGET,
@@ -40,6 +42,7 @@ macro_rules! line {
             outcome = outcome.as_str(),
             code,
             error = error.map(tracing::field::display),
+            panicked = panicked.then_some(true),
             duration_ms = milliseconds(*duration),
             database_ms = milliseconds(spent.database.time),
             database_round_trips = spent.database.count,
@@ -84,7 +87,8 @@ mod tests {
         let duration = Duration::from_millis(40);
         let code = "some_code";
         let span = tracing::error_span!("request", correlation_id = "abc");
-        let ending = Ending { function: "reserve_gear", outcome, code, error, duration, spent };
+        let function = "reserve_gear";
+        let ending = Ending { function, outcome, code, error, panicked: false, duration, spent };
         span.in_scope(|| match status {
             Some(status) => ending.tell_request(status),
             None => ending.tell_event(),

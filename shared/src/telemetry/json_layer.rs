@@ -14,8 +14,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{OURS, embedded, sentry};
+use super::scrub::scrub;
+use super::{embedded, is_ours, sentry};
 use crate::clock;
+
+/// The fields of texts that others may have had a part in: the database, for one, quotes what it was given.
+const QUOTING: &[&str] = &["error", "problem", "reason", "unrecorded"];
 
 /// Takes a whole line, its newline included.
 type Write = Arc<dyn Fn(&str) + Send + Sync>;
@@ -64,7 +68,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
         event.record(&mut fields);
         all.extend(fields.0);
         let metadata = event.metadata();
-        if *metadata.level() == Level::ERROR && metadata.target().starts_with(OURS) {
+        if *metadata.level() == Level::ERROR && is_ours(metadata.target()) {
             sentry::report(metadata.target(), &all);
         }
         (self.write)(&line(metadata, all));
@@ -93,6 +97,11 @@ impl LogFields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
+
+    fn insert_text(&mut self, field: &Field, text: String) {
+        let text = if QUOTING.contains(&field.name()) { scrub(&text) } else { text };
+        self.insert(field, text);
+    }
 }
 
 impl Visit for LogFields {
@@ -113,15 +122,15 @@ impl Visit for LogFields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
+        self.insert_text(field, value.to_owned());
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.insert(field, value.to_string());
+        self.insert_text(field, value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
+        self.insert_text(field, format!("{value:?}"));
     }
 }
 
@@ -157,6 +166,23 @@ mod tests {
             serde_json::json!({"correlation_id": "abc", "caller": "digest", "function": "health"})
         );
         assert_eq!(context(1), serde_json::json!({"correlation_id": "nearer", "caller": "digest"}));
+    }
+
+    #[test]
+    fn what_others_say_is_scrubbed_whatever_type_it_has() {
+        let cause = std::io::Error::other("of ema@example.com");
+        let lines = capture(|| {
+            tracing::info!(error = "of ema@example.com", reason = %cause, problem = ?"of ema@example.com", "told");
+            let cause: &(dyn std::error::Error + 'static) = &cause;
+            tracing::info!(error = cause, note = "ours@kept", "told");
+        });
+        let said = "of [filtered]";
+        let quoted = "\"of [filtered]\"";
+        assert_eq!(
+            lines[0]["context"],
+            serde_json::json!({"error": said, "reason": said, "problem": quoted})
+        );
+        assert_eq!(lines[1]["context"], serde_json::json!({"error": said, "note": "ours@kept"}));
     }
 
     #[test]

@@ -112,6 +112,8 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::config::{Config, Needs};
+    use crate::db::{self, Db};
 
     const A_MOMENT: Duration = Duration::from_millis(5);
 
@@ -144,6 +146,16 @@ mod tests {
         assert!(ended.is_err());
         assert_eq!(spent.database.count, 1);
         assert!(spent.database.time >= A_MOMENT, "{spent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_makes_no_round_trip() {
+        let settings = |name: &str| (name == "DATABASE_URL").then(|| "postgres://u@127.0.0.1:1/d".to_owned());
+        let config = Config::from_lookup(Needs::DATABASE, &settings).unwrap();
+        let db = Db::new(config.database.as_ref().unwrap()).unwrap();
+        let (beat, spent) = measured(db::beat(&db, "run_jobs")).await;
+        assert!(beat.is_err());
+        assert_eq!(spent.database, Calls::default());
     }
 
     #[tokio::test]

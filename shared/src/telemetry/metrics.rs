@@ -84,6 +84,7 @@ pub(super) fn invocation(
     };
     measures.extend(took("DatabaseDuration", spent.database));
     measures.extend(took("StripeDuration", spent.stripe));
+    measures.extend(took("EmailDuration", spent.email));
     let answers = [Measure::new("Answers", Unit::Count, 1)];
     let sets = match kind {
         Kind::Request => REQUEST,
@@ -95,9 +96,9 @@ pub(super) fn invocation(
     )
 }
 
-/// One more event that `function` answered with `decision`, one of the webhook's.
-pub fn decision(function: &str, decision: &str) {
-    emit(&decided(function, decision));
+/// One more event that came to `decision`: in the webhook, or where operators or the reconciliation had it run again.
+pub fn decision(decision: &str) {
+    emit(&decided(sandbox().function, decision));
 }
 
 pub(super) fn decided(function: &str, decision: &str) -> Value {
@@ -204,6 +205,26 @@ mod tests {
         let sets = json!([["Environment", "Function"], ["Environment", "Function", "Outcome"]]);
         assert_eq!(directives(&line)[0]["Dimensions"], sets);
         assert_eq!(names(&directives(&line)[0]), ["Requests", "Duration", "DatabaseRoundTrips"]);
+    }
+
+    #[test]
+    fn only_services_that_were_called_have_a_duration() {
+        let calls = Calls { count: 1, time: Duration::from_millis(7) };
+        let spent = Spent { email: calls, ..Spent::default() };
+        let line = invocation(Kind::Run, "run_jobs", Outcome::Ok, "answered", Duration::ZERO, &spent);
+        let expected = ["Requests", "Duration", "DatabaseRoundTrips", "EmailDuration"];
+        assert_eq!((names(&directives(&line)[0]), &line["EmailDuration"]), (expected.to_vec(), &json!(7)));
+    }
+
+    #[test]
+    fn a_decision_is_counted_for_whoever_runs_here() {
+        crate::telemetry::set_sandbox("reconcile_payments", "test");
+        let lines = capture(|| decision("confirmed"));
+        let line = lines.first().unwrap();
+        assert_eq!(
+            (&line["Function"], &line["Decision"], &line["Decisions"]),
+            (&json!("reconcile_payments"), &json!("confirmed"), &json!(1))
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod meter;
 pub mod metrics;
 mod panics;
 mod sandbox;
+mod scrub;
 pub mod sentry;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,7 +33,7 @@ pub use self::metrics::Outcome;
 pub use self::panics::caught;
 pub use self::sandbox::{sandbox, set_sandbox};
 
-/// How the targets of our own lines begin.
+/// How the targets of our own lines begin, but for those of the function itself.
 const OURS: &str = "kitloop";
 /// Where the runtime logs errors and panics of handlers once more, after we did with the correlation id.
 const LOGGED_BY_US: &str = "lambda_runtime::layers::panic";
@@ -69,9 +70,13 @@ fn kept<S: Subscriber + for<'a> LookupSpan<'a>>(asked: Option<&str>) -> impl Fil
 /// their tokens, `tokio_postgres` parameters, `hyper` headers.
 fn holds_no_secret(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    let is_ours = target.starts_with(OURS);
     let is_invocation = metadata.is_span() && target == INVOCATION;
-    is_ours || is_invocation || (*metadata.level() <= Level::WARN && target != LOGGED_BY_US)
+    is_ours(target) || is_invocation || (*metadata.level() <= Level::WARN && target != LOGGED_BY_US)
+}
+
+/// Whether a line comes from the library or from the function that runs here, whose crate has its name.
+fn is_ours(target: &str) -> bool {
+    target.starts_with(OURS) || target.split("::").next() == Some(sandbox().function)
 }
 
 #[cfg(test)]
@@ -100,6 +105,16 @@ mod tests {
         let expected = ["library.warned", "ours.traced", "ours.told", "metrics"];
         assert_eq!(logged(Some("trace")), expected);
         assert_eq!(logged(Some("trace,tokio_postgres::query=trace,lambda_runtime=trace")), expected);
+    }
+
+    #[test]
+    fn the_function_that_runs_here_is_ours_and_another_is_not() {
+        set_sandbox("stripe_webhook", "test");
+        let (recorder, _guard) = Recorder::filtered(None);
+        tracing::info!(target: "stripe_webhook::handler", "ours.told");
+        tracing::info!(target: "stripe_webhook_sdk", "body");
+        assert_eq!(recorder.lines().len(), 1);
+        assert!(is_ours("stripe_webhook") && is_ours("kitloop::door") && !is_ours("unknown"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::task::Poll;
 
+/// The field of lines about work that panicked, after the panic itself was logged.
+pub(super) const PANICKED: &str = "panicked";
+
 /// Puts panics into the log from now on.
 pub(super) fn log() {
     set_hook(Box::new(|panic| {

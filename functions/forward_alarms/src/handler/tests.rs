@@ -108,6 +108,29 @@ async fn whatever_is_not_taken_fails_without_the_address() -> Result<()> {
 }
 
 #[tokio::test]
+async fn each_alarm_of_an_event_is_told_though_one_fails() -> Result<()> {
+    let chat = Chat::answering(StatusCode::INTERNAL_SERVER_ERROR).await?;
+    let mut event = sample_event("forward_alarms/alarm.json")?;
+    let records = event["Records"].as_array_mut().context("no records")?;
+    records
+        .extend(sample_event("forward_alarms/ok.json")?["Records"].as_array().context("no records")?.clone());
+    let failed = handle(&forwarder(&chat.url)?, invocation(event, INVOCATION)).await;
+    assert_eq!(failed.err().context("it was forwarded")?.to_string(), "alert undelivered: status 500");
+    let states: Vec<Value> = chat.told().iter().map(|told| told["state"].clone()).collect();
+    assert_eq!(states, ["ALARM", "OK"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_of_another_form_is_not_quoted() -> Result<()> {
+    let event = json!({"Records": "hunter2"});
+    let failed = handle(&forwarder("http://127.0.0.1:1")?, invocation(event, INVOCATION)).await;
+    let said = failed.err().context("it was forwarded")?.to_string();
+    assert_eq!(said, "internal: event: expected a sequence");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_chat_that_hangs_is_given_up() -> Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/hooks/token", listener.local_addr()?);

@@ -5,9 +5,9 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::scrub::scrub;
 use crate::clock;
 use crate::telemetry::sandbox;
+use crate::telemetry::scrub::scrub;
 
 /// The version that made the error.
 const RELEASE: &str = concat!("kitloop@", env!("CARGO_PKG_VERSION"));
@@ -38,9 +38,14 @@ pub(super) fn envelope(target: &str, fields: &Map<String, Value>) -> Vec<u8> {
 fn event(id: &str, target: &str, fields: &Map<String, Value>) -> Value {
     let text = |name: &str| Some(scrub(fields.get(name)?.as_str()?));
     let message = text("message").unwrap_or_default();
+    let function = text("function").unwrap_or_else(|| sandbox().function.to_owned());
     let code = text("code");
-    // What has no code, such as a job, may be of a kind.
+    // What has no code, such as a job, may be of a kind. A panic has a place, and is the same one in every function.
     let sort = code.clone().or_else(|| text("kind")).unwrap_or_else(|| "none".to_owned());
+    let fingerprint = match text("location") {
+        Some(location) => json!([message, location]),
+        None => json!([message, function, sort]),
+    };
     let cause = CAUSES.iter().find_map(|name| text(name));
     let extra: Map<String, Value> =
         EXTRA.iter().filter_map(|name| Some(((*name).to_owned(), scrubbed(fields.get(*name)?)))).collect();
@@ -52,10 +57,10 @@ fn event(id: &str, target: &str, fields: &Map<String, Value>) -> Value {
         "logger": target,
         "release": RELEASE,
         "environment": sandbox().environment,
-        "fingerprint": [message, sort],
+        "fingerprint": fingerprint,
         "exception": {"values": [{"type": message, "value": cause}]},
         "tags": {
-            "function": text("function").unwrap_or_else(|| sandbox().function.to_owned()),
+            "function": function,
             "code": code,
             "correlation_id": text("correlation_id"),
         },
@@ -88,7 +93,7 @@ mod tests {
             "correlation_id": "abc", "error": "database: of ema@example.com", "status": 500,
             "caller": "0123456789abcdef", "metrics": "{}", "note": "Ema",
         }));
-        assert_eq!(event["fingerprint"], json!(["request.answered", "internal_error"]));
+        assert_eq!(event["fingerprint"], json!(["request.answered", "reserve_gear", "internal_error"]));
         let exception = json!({"type": "request.answered", "value": "database: of [filtered]"});
         assert_eq!(event["exception"]["values"], json!([exception]));
         assert_eq!(
@@ -102,17 +107,27 @@ mod tests {
 
     #[test]
     fn whoever_calls_chooses_the_correlation_id_and_may_put_anything_there() {
-        let event = reported(json!({"message": "panic", "reason": "index 3", "correlation_id": "sk_test_x"}));
+        let event = reported(json!({"message": "told", "correlation_id": "sk_test_x"}));
         assert_eq!(event["tags"]["correlation_id"], "[filtered]");
-        assert_eq!(event["fingerprint"], json!(["panic", "none"]));
-        assert_eq!(event["exception"]["values"][0]["value"], "index 3");
+        assert_eq!(event["fingerprint"], json!(["told", "unknown", "none"]));
+    }
+
+    #[test]
+    fn panics_are_told_apart_by_their_place_whoever_runs_into_them() {
+        for function in ["ops", "reserve_gear"] {
+            let event = reported(json!({
+                "message": "panic", "reason": "index 3", "location": "shared/src/clock.rs:3:9", "function": function,
+            }));
+            assert_eq!(event["fingerprint"], json!(["panic", "shared/src/clock.rs:3:9"]));
+            assert_eq!(event["exception"]["values"][0]["value"], "index 3");
+        }
     }
 
     #[test]
     fn jobs_that_fail_are_told_apart_by_their_kind() {
         let event =
             reported(json!({"message": "job.failed", "kind": "refund_payment", "decision": "refund_failed"}));
-        assert_eq!(event["fingerprint"], json!(["job.failed", "refund_payment"]));
+        assert_eq!(event["fingerprint"], json!(["job.failed", "unknown", "refund_payment"]));
         assert_eq!(event["exception"]["values"][0]["value"], "refund_failed");
     }
 }

@@ -1,9 +1,10 @@
 //! Errors, reported to Sentry in the background. An answer never waits longer for that than [`flush`] is told; what is not
 //! sent by then goes on during the next invocation.
 
+mod awake;
+mod courier;
 mod envelope;
 mod limits;
-mod scrub;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +12,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use self::courier::Courier;
 use crate::config::SentryConfig;
-use crate::network::{self, Network};
+use crate::network::Network;
+use crate::telemetry::panics;
 
 /// How many reports may wait. Whoever fails so often fails for few reasons.
 const QUEUE_LENGTH: usize = 32;
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long Sentry is left alone after it failed: else every failure of ours would wait for it.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// The answers are an id, or say in a sentence what is wrong.
-const LARGEST_ANSWER_BYTES: usize = 16 * 1024;
-const CLIENT: &str = concat!("kitloop/", env!("CARGO_PKG_VERSION"));
 
 static REPORTER: OnceLock<Reporter> = OnceLock::new();
 
@@ -40,8 +37,7 @@ pub fn start(config: SentryConfig, network: &Network) {
     if REPORTER.set(reporter).is_ok()
         && let Some(reporter) = REPORTER.get()
     {
-        let courier = Courier { config, network: network.clone(), silent_until: Instant::now() };
-        tokio::spawn(courier.work(reports, reporter));
+        tokio::spawn(Courier::new(config, network.clone()).work(reports, reporter));
     }
 }
 
@@ -57,10 +53,10 @@ pub async fn flush(limit: Duration) {
     }
 }
 
-/// Reports a line at the level of errors, by its fields.
+/// Reports a line at the level of errors, by its fields; a panic only once, by the line that says where it was.
 pub(super) fn report(target: &str, fields: &Map<String, Value>) {
     if let Some(reporter) = REPORTER.get() {
-        reporter.enqueue(envelope::envelope(target, fields));
+        reporter.report(target, fields);
     }
 }
 
@@ -68,6 +64,12 @@ impl Reporter {
     fn new() -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (queue, reports) = mpsc::channel(QUEUE_LENGTH);
         (Self { queue, pending: watch::Sender::new(0), dropped: AtomicU64::new(0) }, reports)
+    }
+
+    fn report(&self, target: &str, fields: &Map<String, Value>) {
+        if !fields.contains_key(panics::PANICKED) {
+            self.enqueue(envelope::envelope(target, fields));
+        }
     }
 
     fn enqueue(&self, envelope: Vec<u8>) {
@@ -87,65 +89,23 @@ impl Reporter {
     }
 }
 
-/// Takes reports to Sentry, one after the other.
-struct Courier {
-    config: SentryConfig,
-    network: Network,
-    silent_until: Instant,
-}
-
-impl Courier {
-    async fn work(mut self, mut reports: mpsc::Receiver<Vec<u8>>, reporter: &Reporter) {
-        while let Some(envelope) = reports.recv().await {
-            if Instant::now() < self.silent_until {
-                reporter.drop_one();
-                continue;
-            }
-            let sent = timeout(ATTEMPT_TIMEOUT, self.send(envelope)).await;
-            match sent.unwrap_or(Err("no answer in time".to_owned())) {
-                Ok(None) => reporter.end_one(),
-                Ok(Some(pause)) => {
-                    self.silent_until = Instant::now() + pause;
-                    reporter.end_one();
-                }
-                Err(reason) => {
-                    // Not an error, which would be reported.
-                    tracing::warn!(reason, "sentry.unavailable");
-                    self.silent_until = self.silent_until.max(Instant::now() + PAUSE_AFTER_FAILURE);
-                    reporter.drop_one();
-                }
-            }
-        }
-    }
-
-    /// Sends one report; returns for how long no other must follow.
-    async fn send(&mut self, envelope: Vec<u8>) -> Result<Option<Duration>, String> {
-        let SentryConfig { endpoint, public_key } = &self.config;
-        let credentials = format!("Sentry sentry_version=7, sentry_key={public_key}, sentry_client={CLIENT}");
-        let request = self
-            .network
-            .client()?
-            .post(endpoint)
-            .header("X-Sentry-Auth", credentials)
-            .header("User-Agent", CLIENT)
-            .header("Content-Type", "application/x-sentry-envelope")
-            .body(envelope);
-        let answer = request.send().await.map_err(|error| network::failure_of(&error).to_owned())?;
-        let status = answer.status();
-        let pause = limits::asked_pause(status, answer.headers());
-        // Read to its end, so that the connection can be used again.
-        let _ = network::read_body(answer, LARGEST_ANSWER_BYTES).await;
-        if status.is_success() {
-            return Ok(pause);
-        }
-        self.silent_until = Instant::now() + pause.unwrap_or_default();
-        Err(format!("status {}", status.as_u16()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_panic_that_was_caught_is_reported_once() {
+        let (reporter, _reports) = Reporter::new();
+        for line in [
+            json!({"message": "panic", "location": "shared/src/clock.rs:3:9"}),
+            json!({"message": "request.answered", "error": "internal: panic", "panicked": true}),
+        ] {
+            reporter.report("kitloop", line.as_object().unwrap());
+        }
+        assert_eq!(*reporter.pending.borrow(), 1);
+    }
 
     #[test]
     fn what_the_queue_has_no_room_for_is_dropped_and_counted() {

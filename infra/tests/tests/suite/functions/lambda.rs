@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stack::{Run, Runtime, http_client, paths, tools};
 use test_support::{HttpCall, Reply, wait_until};
@@ -99,6 +101,14 @@ impl Function {
         drop(self);
     }
 
+    /// Stops its processes for so long, as Lambda does between invocations: the clock goes on.
+    pub(crate) async fn freeze(&self, pause: Duration) -> Result<()> {
+        let signal = |signal| self.processes.iter().try_for_each(|process| process.send(signal));
+        signal(Signal::STOP)?;
+        tokio::time::sleep(pause).await;
+        signal(Signal::CONT)
+    }
+
     /// Fails unless the same processes as at first are still running.
     pub(crate) fn assert_alive(&mut self) -> Result<()> {
         for process in &mut self.processes {
@@ -113,6 +123,13 @@ impl Function {
 struct Process {
     child: Child,
     output: PathBuf,
+}
+
+impl Process {
+    fn send(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("not a process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
 }
 
 impl Drop for Process {

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 /// What stands in the place of what was taken out.
-pub(crate) const FILTERED: &str = "[filtered]";
+const FILTERED: &str = "[filtered]";
 /// How keys, secrets and tokens begin: Stripe's, Resend's, JSON Web Tokens.
 const SECRET_PREFIXES: &[&str] = &["sk_", "rk_", "whsec_", "re_", "eyJ"];
 /// Whose value is a secret, in `key=value` and `key: value`.
