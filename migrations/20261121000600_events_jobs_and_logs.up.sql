@@ -39,7 +39,7 @@ create table public.notification_logs (
             'dispute_opened', 'dispute_closed', 'refund_failed'
         )
     ),
-    status text not null default 'queued' check (status in ('queued', 'sent', 'failed', 'off', 'no_address')),
+    status text not null default 'queued' check (status in ('queued', 'sent', 'failed', 'off', 'no_address', 'obsolete')),
     message_id text,
     last_error text,
     created_at timestamptz not null default now(),
@@ -47,7 +47,8 @@ create table public.notification_logs (
     -- Nobody is told the same twice.
     unique (reservation_id, kind)
 );
-comment on column public.notification_logs.status is 'off: no e-mail is sent here (RESEND_API_KEY is not set).';
+comment on column public.notification_logs.status is
+'off: no e-mail is sent here (RESEND_API_KEY is not set). obsolete: it is not true any more.';
 comment on column public.notification_logs.message_id is 'Resend''s.';
 
 create table public.jobs (

@@ -21,7 +21,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         )
         when 'send_email' then (
             select n.status = 'queued' and kitloop.notification_address(n.reservation_id, n.kind) is not null
+                and (n.kind <> 'confirmation' or r.status in ('confirmed', 'active', 'completed'))
             from public.notification_logs n
+            join public.reservations r on r.id = n.reservation_id
             where n.id = p_job.notification_id
         )
     end
@@ -97,12 +99,13 @@ $$;
 
 -- The operation: claims the next due job, or one whose lease ran out; no row when there is none. Jobs whose reason is
 -- gone or whose attempts are used up end on the way; refunds wait for the end of a dispute. amount_minor: what to refund
--- or capture. notification: what an e-mail tells. Locks: the job's row, skipping those that others hold.
+-- or capture. notification: what an e-mail tells. is_key_old: Stripe may have forgotten the idempotency key
+-- (https://docs.stripe.com/api/idempotent_requests: after a day). Locks: the job's row, skipping those that others hold.
 create function kitloop.claim_job(
     p_worker text, p_lease_seconds integer
 ) returns table (
     job_id uuid, kind text, fencing_token bigint, generation integer, reservation_id uuid, payment_intent_id text,
-    amount_minor bigint, refund_id uuid, notification jsonb
+    amount_minor bigint, refund_id uuid, notification jsonb, is_key_old boolean
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -122,7 +125,10 @@ begin
             update public.jobs j
             set status = 'obsolete', lease_until = null, finished_at = clock_timestamp()
             where j.id = v_job.id;
-            update public.notification_logs n set status = 'no_address'
+            update public.notification_logs n
+            set status = case
+                when kitloop.notification_address(n.reservation_id, n.kind) is null then 'no_address' else 'obsolete'
+            end
             where n.id = v_job.notification_id and n.status = 'queued';
         elsif v_job.status = 'running' and v_job.attempts >= v_job.max_attempts then
             perform kitloop.give_up_job(v_job);
@@ -144,7 +150,7 @@ begin
     return query
     select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, coalesce(p.reservation_id, n.reservation_id),
         p.payment_intent_id, coalesce(r.amount_minor, p.amount_minor), r.id,
-        kitloop.notification_document(n)
+        kitloop.notification_document(n), v_job.created_at < clock_timestamp() - interval '23 hours'
     from (select v_job.payment_id, v_job.refund_id, v_job.notification_id) job
     left join public.payments p on p.id = job.payment_id
     left join public.refunds r on r.id = job.refund_id

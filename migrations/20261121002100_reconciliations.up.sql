@@ -174,13 +174,13 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         select f.position, f.fact, case f.fact ->> 'kind'
             when 'payment_intent' then kitloop.payment_intent_difference(f.fact)
             when 'refund' then case
-                when p.id is null then null
+                when p.id is null then kitloop.topup_difference(f.fact)
                 when r.id is null then 'unknown_refund'
                 when r.status <> f.fact ->> 'status'
                     and kitloop.refund_rank(f.fact ->> 'status') >= kitloop.refund_rank(r.status) then 'status'
             end
             when 'dispute' then case
-                when p.id is null then null
+                when p.id is null then kitloop.topup_difference(f.fact)
                 when d.id is null then 'unknown_dispute'
                 when d.status <> f.fact ->> 'status' and (
                     kitloop.is_dispute_over(f.fact ->> 'status') or not kitloop.is_dispute_over(d.status)

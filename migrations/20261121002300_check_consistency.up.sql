@@ -98,6 +98,86 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     where coalesce(a.balance, 0) <> coalesce(l.entries, 0)
 $$;
 
+-- Top-ups that the ledger tells otherwise of than they do themselves: what was sold, what was taken back and is owed, and
+-- the share of the credits that belongs to the money that went back.
+create function kitloop.wrong_topups() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object(
+        'customer_id', c.id, 'owed', a.owed, 'sold', t.sold, 'taken_back', t.taken_back, 'entered', l.entered,
+        'refunded', l.refunded
+    )
+    from public.customers c
+    left join public.credit_accounts a on a.customer_id = c.id
+    left join (
+        select t.customer_id, sum(t.credits) as sold, sum(t.taken_back) as taken_back
+        from public.credit_topups t
+        where t.status = 'paid'
+        group by t.customer_id
+    ) t on t.customer_id = c.id
+    left join (
+        select l.customer_id, sum(l.amount) filter (where l.entry_type = 'topup') as entered,
+            sum(l.amount) filter (where l.entry_type = 'refund') as refunded
+        from public.credit_ledger l
+        group by l.customer_id
+    ) l on l.customer_id = c.id
+    where coalesce(t.sold, 0) <> coalesce(l.entered, 0)
+        or coalesce(l.refunded, 0) <> coalesce(a.owed, 0) - coalesce(t.taken_back, 0)
+    union all
+    select jsonb_build_object(
+        'topup_id', t.id, 'status', t.status, 'taken_back', t.taken_back, 'gone_minor', gone.amount_minor
+    )
+    from public.credit_topups t
+    cross join lateral (
+        select least(coalesce(sum(l.amount_minor), 0), t.amount_minor) as amount_minor
+        from public.credit_topup_losses l
+        where l.topup_id = t.id and l.is_gone
+    ) gone
+    where t.taken_back <> case t.status
+        when 'paid' then ceil(t.credits * gone.amount_minor::numeric / t.amount_minor)
+        else 0
+    end
+$$;
+
+-- What went back of an intent that belongs to nothing here, in minor units.
+create function kitloop.unmatched_refunds_minor(p_payment_intent_id text) returns bigint
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select coalesce(sum(f.amount_minor), 0)::bigint
+    from (
+        select distinct on (e.payload #>> '{data,object,id}')
+            (e.payload #>> '{data,object,amount}')::bigint as amount_minor,
+            e.payload #>> '{data,object,status}' as status
+        from public.stripe_webhook_events e
+        where e.decision = 'unmatched' and e.payload #>> '{data,object,payment_intent}' = p_payment_intent_id
+            and e.payload #>> '{data,object,object}' = 'refund'
+        order by e.payload #>> '{data,object,id}', kitloop.refund_rank(e.payload #>> '{data,object,status}') desc
+    ) f
+    where f.status is distinct from 'failed' and f.status is distinct from 'canceled'
+$$;
+
+-- Money that was paid for a top-up, granted nothing and did not go back, and what went back of a top-up and was not heard.
+create function kitloop.money_without_credits() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object(
+        'event_id', e.id, 'decision', e.decision, 'topup_id', s.session #>> '{metadata,topup_id}'
+    )
+    from public.stripe_webhook_events e
+    cross join lateral (select e.payload #> '{data,object}' as session) s
+    where e.decision in ('amount_mismatch', 'unmatched') and s.session ->> 'object' = 'checkout.session'
+        and s.session ->> 'payment_status' = 'paid' and s.session #>> '{metadata,topup_id}' is not null
+        and not exists (
+            select from public.credit_topups t where t.payment_intent_id = s.session ->> 'payment_intent'
+        )
+        and kitloop.unmatched_refunds_minor(s.session ->> 'payment_intent') < (s.session ->> 'amount_total')::bigint
+    union all
+    select jsonb_build_object('event_id', e.id, 'decision', e.decision, 'topup_id', t.id)
+    from public.stripe_webhook_events e
+    join public.credit_topups t on t.payment_intent_id = e.payload #>> '{data,object,payment_intent}'
+    where e.decision = 'unmatched' and e.payload #>> '{data,object,object}' in ('refund', 'dispute')
+        and not exists (
+            select from public.credit_topup_losses l where l.id = e.payload #>> '{data,object,id}'
+        )
+$$;
+
 -- Authorised money that waits for nobody's answer, and is not about to be released.
 create function kitloop.authorization_without_booking() returns setof jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -112,8 +192,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The operation. Violations: overbooked, money_without_booking, refund_owed, authorization_without_booking,
--- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_balance, wrong_dispute_flag,
--- wrong_blocks_until, event_failed, event_without_effect.
+-- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_balance, wrong_topup, money_without_credits,
+-- wrong_dispute_flag, wrong_blocks_until, event_failed, event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
@@ -149,6 +229,10 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'wrong_receipt', w from kitloop.wrong_receipts() w
     union all
     select 'wrong_balance', b from kitloop.wrong_balances() b
+    union all
+    select 'wrong_topup', t from kitloop.wrong_topups() t
+    union all
+    select 'money_without_credits', m from kitloop.money_without_credits() m
     union all
     select 'wrong_dispute_flag', jsonb_build_object('reservation_id', r.id)
     from public.reservations r

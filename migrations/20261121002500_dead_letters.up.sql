@@ -24,11 +24,15 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Takes back what fail_job did, and queues the job, if what it is for is still wanted and not under way another way. Only
--- what Stripe itself never does twice gets a new idempotency key: whatever became of a refund or an e-mail at its last
--- attempt, it is not made again. The caller holds reservation, payment and job.
+-- what Stripe itself never does twice gets a new idempotency key. A refund keeps its own, and one whose key Stripe may have
+-- forgotten is looked up before it is made (is_key_old in claim_job), so that it is not made again. The caller holds reservation, payment and job.
 create function kitloop.revive_job(p_job public.jobs) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+    -- Resend has forgotten the key of an e-mail that old (is_email_too_old): it might tell somebody twice.
+    if p_job.kind = 'send_email' and p_job.created_at < clock_timestamp() - interval '23 hours' then
+        return false;
+    end if;
     if exists (
         select from public.jobs j
         where j.kind = p_job.kind and j.payment_id = p_job.payment_id and p_job.refund_id is null
@@ -61,7 +65,8 @@ begin
 end
 $$;
 
--- The operation: an operator has a job run again that was given up.
+-- The operation: an operator has a job run again that was given up. A letter whose job is obsolete is done with as well:
+-- what it asked a person for has happened another way, or must not happen any more.
 -- Outcomes: replayed; dead_letter_not_found, already_replayed, job_obsolete.
 -- Locks, in order: reservation, payment, job, dead letter.
 create function kitloop.replay_dead_letter(
@@ -84,12 +89,10 @@ begin
     select * into strict v_letter from public.job_dead_letters l where l.id = p_dead_letter_id for update;
     if v_letter.replayed_at is not null then
         outcome := 'already_replayed';
-    elsif not kitloop.revive_job(v_job) then
-        outcome := 'job_obsolete';
     else
+        outcome := case when kitloop.revive_job(v_job) then 'replayed' else 'job_obsolete' end;
         update public.job_dead_letters l set replayed_at = clock_timestamp(), replayed_by = p_operator
         where l.id = p_dead_letter_id;
-        outcome := 'replayed';
     end if;
     insert into public.audit_logs (actor, action, reservation_id, details)
     values (

@@ -258,7 +258,7 @@ fn credit_price(reader: &mut Reader<'_>) -> Money {
         reader.reject("STRIPE_CURRENCY", "must be a currency's three capital letters");
         Currency::EUR
     });
-    Money { amount_minor: reader.integer_or("STRIPE_CREDIT_PRICE_CENTS", 1..=100_000, 100), currency }
+    Money { amount_minor: reader.integer_or("STRIPE_CREDIT_PRICE_CENTS", 1..=9_999, 100), currency }
 }
 
 fn stripe(reader: &mut Reader<'_>, required: bool) -> Option<StripeConfig> {

@@ -71,6 +71,11 @@ async fn at_stripe(
     job: &IntentJob,
     deadline: Instant,
 ) -> Result<Facts, (StripeError, JobRetry)> {
+    match made_before(stripe, job, deadline).await {
+        Ok(Some(fact)) => return Ok(Facts { first: fact, others: Vec::new() }),
+        Ok(None) => {}
+        Err(error) => return Err((error, JobRetry::Later)),
+    }
     match ask(stripe, job, deadline).await {
         Ok(Some(fact)) => Ok(Facts { first: fact, others: Vec::new() }),
         // The same key would get the same stored answer: look at the intent itself.
@@ -144,11 +149,25 @@ async fn already_done(
         }
         IntentStep::Refund { refund_id, .. } => {
             let mut refunds = stripe.refunds_of(intent_id, deadline).await?;
-            let ours = refund_id.to_string();
-            refunds.sort_by_key(|refund| refund.metadata.get("refund_id") != Some(&ours));
+            refunds.sort_by_key(|refund| !refund.is_ours(refund_id));
             Ok(Facts::new(refunds.iter().map(Refund::fact)))
         }
     }
+}
+
+/// The refund of a job whose idempotency key Stripe may have forgotten, if it was made all the same: asking for it under
+/// that key would make another one.
+async fn made_before(
+    stripe: &Stripe,
+    job: &IntentJob,
+    deadline: Instant,
+) -> Result<Option<Fact>, StripeError> {
+    let IntentStep::Refund { refund_id, .. } = job.step else { return Ok(None) };
+    if !job.claim.is_key_old {
+        return Ok(None);
+    }
+    let refunds = stripe.refunds_of(&job.payment_intent_id, deadline).await?;
+    Ok(refunds.iter().find(|refund| refund.is_ours(refund_id)).map(Refund::fact))
 }
 
 /// What an intent says, once nothing can change it any more.

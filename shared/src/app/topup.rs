@@ -43,7 +43,8 @@ pub async fn start_checkout(
             let new = NewCheckoutSession {
                 topup_id: topup.topup_id,
                 credits: topup.credits,
-                credit_price: request.credit_price,
+                // As it was when the top-up began, whatever a credit costs by now.
+                credit_price: topup.credit_price(),
                 success_url,
                 cancel_url,
             };

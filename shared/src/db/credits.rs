@@ -68,6 +68,15 @@ pub struct StartedTopup {
     pub replayed: bool,
 }
 
+impl StartedTopup {
+    /// What one of its credits costs.
+    #[must_use]
+    pub fn credit_price(&self) -> Money {
+        let amount_minor = self.amount.amount_minor.checked_div(self.credits).unwrap_or_default();
+        Money { amount_minor, ..self.amount }
+    }
+}
+
 /// Begins a top-up, or finds the one that the same request began.
 ///
 /// # Errors

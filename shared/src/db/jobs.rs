@@ -22,7 +22,7 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
     let rows = db
         .rows(
             "select job_id, kind, fencing_token, generation, reservation_id, payment_intent_id, amount_minor,
-                refund_id, notification
+                refund_id, notification, is_key_old
             from kitloop.claim_job($1, $2)",
             &[(&worker, Type::TEXT), (&seconds(lease), Type::INT4)],
         )
@@ -33,6 +33,7 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
         kind: parsed(row, "kind", JobKind::parse)?,
         fencing_token: row.column("fencing_token")?,
         generation: row.column("generation")?,
+        is_key_old: row.column("is_key_old")?,
         reservation_id: ReservationId(row.column("reservation_id")?),
     };
     let step = match claim.kind {

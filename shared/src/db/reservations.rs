@@ -180,6 +180,7 @@ pub async fn confirm_reservation(db: &Db, request: &ConfirmationRequest<'_>) -> 
         "look_up" => Ok(Confirmation::LookUp(row.column("payment_intent_id")?)),
         "capture" => Ok(Confirmation::Capture(IntentJob {
             claim: JobClaim {
+                is_key_old: false,
                 id: JobId(row.column("job_id")?),
                 kind: JobKind::CapturePaymentIntent,
                 fencing_token: row.column("fencing_token")?,

@@ -27,6 +27,8 @@ pub struct JobClaim {
     pub fencing_token: i64,
     /// Part of the idempotency key; grows when a key is spent.
     pub generation: i32,
+    /// Whether Stripe may have forgotten the idempotency key: then it does not keep anything from being done twice.
+    pub is_key_old: bool,
     /// What it is about.
     pub reservation_id: ReservationId,
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Charge, Dispute, Event, EventObject, PaymentIntent, Refund, Subscription};
 use crate::domain::{
-    ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundStatus,
+    ChargeFact, DisputeFact, Fact, PaymentIntentFact, PaymentStatus, RefundFact, RefundId, RefundStatus,
     SubscriptionFact, SubscriptionStatus,
 };
 
@@ -104,6 +104,12 @@ impl Charge {
 }
 
 impl Refund {
+    /// Whether it was made for this refund of ours.
+    #[must_use]
+    pub fn is_ours(&self, refund_id: RefundId) -> bool {
+        value_of(&self.metadata, "refund_id") == Some(refund_id.0)
+    }
+
     /// What the refund says.
     #[must_use]
     pub fn fact(&self) -> Fact {

@@ -1,9 +1,12 @@
 //! Balances that an operator corrects.
 
 use anyhow::Result;
+use kitloop::db::{self, CreditAdjustment};
+use kitloop::error::{Code, Error};
 use serde_json::{Value, json};
 use test_support::door::ensure_problem;
 use test_support::{ADMIN_TOKEN, HttpCall, Reply, Shop};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{answer, audited};
@@ -69,6 +72,30 @@ async fn a_repeated_request_counts_once_and_another_with_the_same_content_again(
         ensure_problem(&reply, 422, "idempotency_key_reused", "another correction")?;
     }
     assert_eq!(entries(&shop).await?, json!([5, 5]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_key_stands_in_the_way_of_another() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = customer(&shop).await?;
+    adjust(&shop, user_id, 1, "a:owed").await?;
+    shop.database.execute("update public.credit_accounts set owed = 2", &[]).await?;
+    assert_eq!(adjust(&shop, user_id, 5, "a").await?.at("/balance"), 4, "two were owed");
+
+    let mut adjustments = JoinSet::new();
+    for user_id in [user_id, customer(&shop).await?] {
+        let db = shop.database.db()?;
+        adjustments.spawn(async move {
+            let adjustment =
+                CreditAdjustment { operator: "Ada", user_id, amount: 1, reason: "x", idempotency_key: "b" };
+            db::adjust_credits(&db, &adjustment).await.map(|adjusted| adjusted.replayed)
+        });
+    }
+    let outcomes = adjustments.join_all().await;
+    let is_reused = |error: &Error| matches!(error, Error::Refused(refusal) if refusal.code == Code::IdempotencyKeyReused);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().err().is_none_or(is_reused)), "{outcomes:?}");
     Ok(())
 }
 

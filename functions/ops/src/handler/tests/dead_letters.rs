@@ -136,6 +136,28 @@ async fn one_dead_letter_replayed_by_two_at_once_runs_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_refund_whose_key_stripe_has_forgotten_is_looked_up_first() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (reservation_id, intent_id) = shop.paid().await?;
+    shop.refund(reservation_id, 5_000).await?;
+    shop.work_off().await?;
+    // What the worker did was not recorded, and that was long ago.
+    let forget = "update public.refunds set stripe_refund_id = null, status = 'pending'";
+    shop.database.execute(forget, &[]).await?;
+    let forget =
+        "update public.jobs set status = 'queued', finished_at = null, created_at = now() - interval '5 days'
+        where kind = 'refund_payment'";
+    shop.database.execute(forget, &[]).await?;
+    shop.stripe.admin().forget_idempotency_keys().await?;
+    give_up(&shop, "refund_payment").await?;
+
+    assert_eq!(replay(&shop).await?.status, 202);
+    shop.work_off().await?;
+    assert_eq!(shop.refunded_at_stripe(&intent_id).await?, 5_000);
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
 async fn a_refund_that_stripe_made_all_the_same_is_not_made_again() -> Result<()> {
     let shop = Shop::open().await?;
     let (reservation_id, intent_id) = shop.paid().await?;
@@ -204,6 +226,35 @@ async fn an_email_that_was_given_up_is_sent_when_it_is_replayed() -> Result<()> 
     assert_eq!(replay(&shop).await?.status, 202);
     shop.work_off().await?;
     assert_eq!(shop.database.value::<i64>(sent, &[]).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_email_that_is_too_old_is_not_sent_again() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
+    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
+    shop.hear_of(&intent_id).await?;
+    shop.database.execute("update public.jobs set created_at = now() - interval '2 days'", &[]).await?;
+    give_up(&shop, "send_email").await?;
+    ensure_problem(&replay(&shop).await?, 409, "job_obsolete", "Resend has forgotten its key")?;
+    ensure_problem(&replay(&shop).await?, 409, "already_replayed", "nobody has to look any more")?;
+    assert_eq!(see(&shop, "/ops/metrics").await?["dead_letters_last_24h"], 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_confirmation_is_not_sent_for_a_booking_that_was_cancelled_meanwhile() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
+    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
+    shop.hear_of(&intent_id).await?;
+    give_up(&shop, "send_email").await?;
+    let cancel = "update public.reservations set status = 'cancelled', cancel_reason = 'provider'";
+    shop.database.execute(cancel, &[]).await?;
+    ensure_problem(&replay(&shop).await?, 409, "job_obsolete", "it is not true any more")?;
+    shop.work_off().await?;
+    assert!(shop.resend.emails().is_empty());
     Ok(())
 }
 

@@ -121,10 +121,7 @@ async fn in_whatever_order_they_come_the_newest_counts_and_the_end_is_final() ->
             assert_eq!(reply.status, 200, "{order:?}: {}", reply.body);
         }
         assert_eq!(plan(&shop).await?, json!(["shop_pro_monthly", "canceled"]), "{order:?}");
-        let forget = "update public.providers set plan = null, plan_status = null, plan_status_at = null,
-            plan_subscription_id = null, plan_past_due_since = null";
-        shop.database.execute(forget, &[]).await?;
-        shop.database.execute("delete from public.stripe_webhook_events", &[]).await?;
+        forget(&shop).await?;
     }
     Ok(())
 }
@@ -145,17 +142,41 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 }
 
 #[tokio::test]
-async fn a_new_subscription_takes_the_place_of_the_old_one_whose_end_does_not_matter() -> Result<()> {
+async fn of_several_subscriptions_the_one_that_is_paid_counts() -> Result<()> {
     let shop = Shop::open().await?;
-    deliver(&shop, &event(&shop, "sub_old", 0, "active")?, 200, "plan_updated").await?;
-    deliver(&shop, &event(&shop, "sub_new", 10, "active")?, 200, "plan_updated").await?;
-    deliver(&shop, &event(&shop, "sub_old", 20, "canceled")?, 200, "stale").await?;
-    assert!(takes_holds(&shop).await?);
-    deliver(&shop, &event(&shop, "sub_old", 5, "past_due")?, 200, "stale").await?;
-    assert_eq!(plan(&shop).await?, json!(["shop_pro_monthly", "active"]));
-    deliver(&shop, &event(&shop, "sub_new", 30, "canceled")?, 200, "plan_updated").await?;
-    deliver(&shop, &event(&shop, "sub_third", 40, "trialing")?, 200, "plan_updated").await?;
-    assert!(takes_holds(&shop).await?);
+    for (story, status) in [
+        // One ends, and the next one's beginning is told late.
+        (vec![("old", 0, "active"), ("old", 20, "canceled"), ("new", 10, "active")], "active"),
+        // An upgrade: the old one is set to end, and ends.
+        (
+            vec![("old", 0, "active"), ("new", 10, "active"), ("old", 11, "active"), ("old", 30, "canceled")],
+            "active",
+        ),
+        (vec![("old", 0, "active"), ("new", 10, "active"), ("old", 40, "unpaid")], "active"),
+        // A second one is begun and never paid.
+        (vec![("old", 0, "active"), ("two", 10, "incomplete"), ("two", 20, "incomplete_expired")], "active"),
+        (vec![("old", 20, "canceled"), ("new", 10, "active")], "active"),
+        (vec![("old", 0, "past_due"), ("two", 10, "incomplete")], "past_due"),
+        (vec![("old", 0, "active"), ("old", 10, "unpaid"), ("two", 5, "canceled")], "unpaid"),
+    ] {
+        for (id, seconds, status) in &story {
+            let reply = answer(&shop, &event(&shop, &format!("sub_{id}"), *seconds, status)?.call()?).await?;
+            assert_eq!(reply.status, 200, "{story:?}: {}", reply.body);
+        }
+        assert_eq!(plan(&shop).await?, json!(["shop_pro_monthly", status]), "{story:?}");
+        forget(&shop).await?;
+    }
+    Ok(())
+}
+
+/// Forgets every subscription.
+async fn forget(shop: &Shop) -> Result<()> {
+    let plan = "update public.providers set plan = null, plan_status = null, plan_status_at = null,
+        plan_subscription_id = null, plan_past_due_since = null";
+    for sql in [plan, "delete from public.provider_subscriptions", "delete from public.stripe_webhook_events"]
+    {
+        shop.database.execute(sql, &[]).await?;
+    }
     Ok(())
 }
 

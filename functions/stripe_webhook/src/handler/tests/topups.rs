@@ -1,8 +1,12 @@
 //! Credits that are bought, and what becomes of them when their money goes back.
 
 use anyhow::Result;
+use kitloop::app::webhook;
+use kitloop::db;
+use kitloop::stripe::Event;
 use serde_json::{Value, json};
 use test_support::{Shop, StripeEvent};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{answer, deliver};
@@ -49,6 +53,24 @@ async fn account(shop: &Shop) -> Result<Value> {
     shop.database.value(sql, &[]).await
 }
 
+/// Takes everything away again. The ledger forgets nothing, so there is no other way.
+async fn begin_anew(shop: &Shop) -> Result<()> {
+    let open = "alter table public.credit_ledger disable trigger append_only";
+    shop.database.execute(open, &[]).await?;
+    for table in [
+        "stripe_webhook_events",
+        "credit_topup_losses",
+        "credit_topups",
+        "idempotency_keys",
+        "credit_ledger",
+        "credit_accounts",
+        "customers",
+    ] {
+        shop.database.execute(&format!("delete from public.{table}"), &[]).await?;
+    }
+    Ok(())
+}
+
 /// Credits that the user does not have any more.
 async fn spend(shop: &Shop, user_id: Uuid, credits: i64) -> Result<()> {
     let sql = "select kitloop.adjust_credits('Ada', $1, $2, 'spent', $3)";
@@ -90,9 +112,10 @@ async fn nothing_is_granted_for_what_was_not_asked_for() -> Result<()> {
         ("of another session", paid.clone().with("id", json!("cs_other")), "unmatched"),
     ] {
         deliver(&shop, &event.renamed(&format!("evt_{}", name.replace(' ', "_"))), 200, decision).await?;
-        assert_eq!(account(&shop).await?, json!([null, null, []]), "{name}");
+        assert_eq!(shop.count("credit_ledger").await?, 0, "{name}");
     }
-    deliver(&shop, &sample("checkout_session_expired")?, 200, "payment_canceled").await?;
+    let expired = sample("checkout_session_expired")?.with("amount_total", json!(null));
+    deliver(&shop, &expired, 200, "payment_canceled").await?;
     // Whatever Stripe said before: what is paid is granted.
     deliver(&shop, &paid, 200, "credits_granted").await
 }
@@ -103,8 +126,11 @@ async fn a_session_whose_creation_was_never_recorded_is_found_by_its_top_up() ->
     let sql = "select topup_id from kitloop.start_topup('user', 'key', 'hash', $1, '{}', 25, 100, 'EUR')";
     let topup_id: Uuid = shop.database.value(sql, &[&Uuid::new_v4()]).await?;
     let paid = sample("checkout_session_completed")?;
-    deliver(&shop, &paid.clone().with("metadata", json!({"topup_id": Uuid::nil()})), 200, "unmatched")
-        .await?;
+    let other =
+        paid.clone().with("metadata", json!({"topup_id": Uuid::nil()})).with("payment_intent", json!("pi_0"));
+    deliver(&shop, &other, 200, "unmatched").await?;
+    assert_eq!(shop.database.violations().await?.len(), 1, "somebody paid for it");
+    shop.database.execute("delete from public.stripe_webhook_events", &[]).await?;
     let ours = paid.with("metadata", json!({"topup_id": topup_id})).renamed("evt_ours");
     deliver(&shop, &ours, 200, "credits_granted").await?;
     assert_eq!(account(&shop).await?, json!([25, 0, [25]]));
@@ -140,10 +166,59 @@ async fn what_is_spent_already_is_owed_and_paid_by_what_comes_next() -> Result<(
     let give = "select kitloop.adjust_credits('Ada', $1, 30, 'a gift', 'gift')";
     shop.database.execute(give, &[&user_id]).await?;
     assert_eq!(account(&shop).await?, json!([10, 0, [25, -20, -5, 30, -20]]));
+    deliver(&shop, &dispute(2500, "warning_needs_response"), 200, "stale").await?;
     // The bank decides for us: all 25 are back.
     deliver(&shop, &dispute(2500, "won"), 200, "disputed").await?;
     assert_eq!(account(&shop).await?, json!([35, 0, [25, -20, -5, 30, -20, 25]]));
     deliver(&shop, &dispute(2500, "under_review"), 200, "stale").await?;
+    // As with payments, what is lost in the end stays lost.
+    deliver(&shop, &dispute(2500, "lost"), 200, "disputed").await?;
+    deliver(&shop, &dispute(2500, "won"), 200, "stale").await?;
+    assert_eq!(account(&shop).await?, json!([10, 0, [25, -20, -5, 30, -20, 25, -25]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dispute_in_another_currency_is_of_all_of_it() -> Result<()> {
+    let shop = Shop::open().await?;
+    buyer(&shop).await?;
+    deliver(&shop, &sample("checkout_session_completed")?, 200, "credits_granted").await?;
+    deliver(&shop, &dispute(100, "lost").with("currency", json!("usd")), 200, "disputed").await?;
+    assert_eq!(account(&shop).await?, json!([0, 0, [25, -25]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn money_that_granted_nothing_is_a_broken_promise_until_it_went_back() -> Result<()> {
+    let shop = Shop::open().await?;
+    buyer(&shop).await?;
+    let event = sample("checkout_session_completed")?.with("amount_total", json!(3000));
+    deliver(&shop, &event, 200, "amount_mismatch").await?;
+    assert_eq!(shop.database.violations().await?.len(), 1);
+    deliver(&shop, &refund("re_1", 3000, "succeeded"), 200, "unmatched").await?;
+    shop.database.assert_consistent().await
+}
+
+#[tokio::test]
+async fn a_refund_and_the_payment_that_are_told_at_once_do_not_miss_each_other() -> Result<()> {
+    let shop = Shop::open().await?;
+    for round in 0..20 {
+        buyer(&shop).await?;
+        let paid = sample("checkout_session_completed")?.renamed(&format!("evt_paid_{round}"));
+        let back = refund(&format!("re_{round}"), 2500, "succeeded").renamed(&format!("evt_back_{round}"));
+        let mut deliveries = JoinSet::new();
+        for event in [paid, back] {
+            let db = shop.database.db()?;
+            let event = Event::from_log(event.payload)?;
+            deliveries
+                .spawn(async move { webhook::apply(&db, &event).await.map(|applied| applied.decision) });
+        }
+        let decisions = deliveries.join_all().await;
+        assert!(decisions.iter().all(Result::is_ok), "{decisions:?}");
+        let end = account(&shop).await?;
+        assert_eq!((&end[0], &end[1]), (&json!(0), &json!(0)), "{decisions:?}: {end}");
+        begin_anew(&shop).await?;
+    }
     Ok(())
 }
 
@@ -163,9 +238,28 @@ async fn an_inquiry_takes_nothing_back() -> Result<()> {
 async fn a_refund_that_comes_before_the_payment_is_not_forgotten() -> Result<()> {
     let shop = Shop::open().await?;
     buyer(&shop).await?;
-    deliver(&shop, &refund("re_1", 1000, "succeeded"), 200, "unmatched").await?;
+    let unsaid = refund("re_1", 1000, "succeeded").with("status", json!(null));
+    deliver(&shop, &unsaid, 200, "unmatched").await?;
     deliver(&shop, &sample("checkout_session_completed")?, 200, "credits_granted").await?;
     assert_eq!(account(&shop).await?, json!([15, 0, [25, -10]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_nobody_heard_of_a_top_up_is_a_difference_until_it_is_applied() -> Result<()> {
+    let shop = Shop::open().await?;
+    buyer(&shop).await?;
+    deliver(&shop, &sample("checkout_session_completed")?, 200, "credits_granted").await?;
+    let fact = |event: StripeEvent| anyhow::Ok(Event::from_log(event.payload)?.fact());
+    let facts = [fact(refund("re_1", 500, "succeeded"))?, fact(dispute(500, "lost"))?];
+    let facts: Vec<_> = facts.into_iter().flatten().collect();
+    let found = db::differences(&shop.app.db, &facts).await?;
+    assert_eq!(found.len(), 2, "{found:?}");
+    for fact in &facts {
+        db::settle_fact(&shop.app.db, fact).await?;
+    }
+    assert!(db::differences(&shop.app.db, &facts).await?.is_empty());
+    assert_eq!(account(&shop).await?, json!([15, 0, [25, -5, -5]]));
     Ok(())
 }
 
@@ -187,16 +281,7 @@ async fn the_same_events_end_the_same_in_every_order() -> Result<()> {
             }
             let end = account(&shop).await?;
             assert_eq!((&end[0], &end[1]), (&json!(10), &json!(0)), "{first}, {second}: {end}");
-            for table in ["stripe_webhook_events", "credit_topup_losses", "credit_topups", "idempotency_keys"]
-            {
-                shop.database.execute(&format!("delete from public.{table}"), &[]).await?;
-            }
-            // The ledger forgets nothing, so this is the only way to begin anew.
-            let anew = "alter table public.credit_ledger disable trigger append_only";
-            shop.database.execute(anew, &[]).await?;
-            for table in ["credit_ledger", "credit_accounts", "customers"] {
-                shop.database.execute(&format!("delete from public.{table}"), &[]).await?;
-            }
+            begin_anew(&shop).await?;
         }
     }
     Ok(())

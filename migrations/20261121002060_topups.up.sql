@@ -80,6 +80,13 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
     where t.id = p_topup_id and t.checkout_session_id is null
 $$;
 
+-- Lets what is said of one intent be heard one after the other: a refund that finds no top-up yet, and the payment that
+-- makes it one, must not both miss the other.
+create function kitloop.lock_topup_intent(p_payment_intent_id text) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+    select pg_advisory_xact_lock(hashtextextended('topup:' || p_payment_intent_id, 0))
+$$;
+
 -- Brings the credits of a top-up in line with its money: of what went back, the share of the credits goes too, rounded up;
 -- what is spent already is owed. The caller holds the top-up.
 create function kitloop.settle_topup(p_topup_id uuid) returns void
@@ -128,30 +135,41 @@ begin
 end
 $$;
 
--- The same of a refund or a dispute as Stripe has it: {object, id, amount, status}.
+-- The same of a refund or a dispute as Stripe has it: {object, id, amount, currency, status}. One without a status is on
+-- its way. A lost dispute stays lost; one in another currency than the top-up's is of all of it.
 create function kitloop.note_topup_object(p_topup_id uuid, p_object jsonb) returns boolean
 language sql set search_path = pg_catalog, pg_temp as $$
     select kitloop.note_topup_loss(
-        p_topup_id, p_object ->> 'id', (p_object ->> 'amount')::bigint,
-        case p_object ->> 'object'
-            when 'refund' then p_object ->> 'status' not in ('failed', 'canceled')
-            else p_object ->> 'status' in ('needs_response', 'under_review', 'lost')
+        p_topup_id, p_object ->> 'id',
+        case
+            when upper(p_object ->> 'currency') <> t.currency then t.amount_minor
+            else (p_object ->> 'amount')::bigint
         end,
         case p_object ->> 'object'
-            when 'refund' then kitloop.refund_rank(p_object ->> 'status')
-            when 'dispute' then 1 + kitloop.is_dispute_over(p_object ->> 'status')::integer
+            when 'refund' then coalesce(p_object ->> 'status' not in ('failed', 'canceled'), true)
+            else p_object ->> 'status' in ('needs_response', 'under_review', 'lost')
+        end,
+        case
+            when p_object ->> 'object' = 'refund' then kitloop.refund_rank(p_object ->> 'status')
+            when p_object ->> 'status' = 'lost' then 4
+            when kitloop.is_dispute_over(p_object ->> 'status') then 3
+            when p_object ->> 'status' like 'warning%' then 1
+            else 2
         end
     )
+    from public.credit_topups t
+    where t.id = p_topup_id
 $$;
 
 -- Applies a fact about a refund or a dispute, if it is one of a top-up's; null if it is not. Decisions: refunded,
--- partially_refunded, refund_failed, disputed, stale. Locks, in order: top-up, account.
+-- partially_refunded, refund_failed, disputed, stale. Locks, in order: the intent, top-up, account.
 create function kitloop.apply_topup_loss(p_fact jsonb) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_topup public.credit_topups;
     v_is_new boolean;
 begin
+    perform kitloop.lock_topup_intent(p_fact ->> 'payment_intent_id');
     select * into v_topup from public.credit_topups t
     where t.payment_intent_id = p_fact ->> 'payment_intent_id'
     for update;
@@ -160,7 +178,7 @@ begin
     end if;
     v_is_new := kitloop.note_topup_object(v_topup.id, jsonb_build_object(
         'object', p_fact ->> 'kind', 'id', coalesce(p_fact ->> 'stripe_refund_id', p_fact ->> 'dispute_id'),
-        'amount', p_fact -> 'amount_minor', 'status', p_fact ->> 'status'
+        'amount', p_fact -> 'amount_minor', 'currency', p_fact ->> 'currency', 'status', p_fact ->> 'status'
     ));
     perform kitloop.settle_topup(v_topup.id);
     return case
@@ -176,12 +194,14 @@ $$;
 -- Applies a fact about a Checkout Session: {checkout_session_id, topup_id (from the metadata), status, payment_status,
 -- amount_minor, currency, payment_intent_id, event_id}. Credits are granted once, for the amount that was asked for and
 -- only when it is paid; refunds and disputes that came before count then. Decisions: credits_granted, processing,
--- payment_canceled, amount_mismatch, stale, unmatched. Locks, in order: top-up, account.
+-- payment_canceled, amount_mismatch (for a person to see to: money_without_credits), stale, unmatched.
+-- Locks, in order: the intent, top-up, account.
 create function kitloop.apply_checkout_session(p_fact jsonb) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_topup public.credit_topups;
 begin
+    perform kitloop.lock_topup_intent(p_fact ->> 'payment_intent_id');
     select * into v_topup from public.credit_topups t
     where t.checkout_session_id = p_fact ->> 'checkout_session_id'
         or t.checkout_session_id is null and t.id = (p_fact ->> 'topup_id')::uuid
@@ -190,15 +210,15 @@ begin
         return 'unmatched';
     elsif v_topup.status = 'paid' then
         return 'stale';
+    elsif p_fact ->> 'payment_status' is distinct from 'paid' and p_fact ->> 'status' = 'expired' then
+        update public.credit_topups t set status = 'expired' where t.id = v_topup.id;
+        return 'payment_canceled';
     elsif (p_fact ->> 'amount_minor')::bigint is distinct from v_topup.amount_minor
         or p_fact ->> 'currency' is distinct from v_topup.currency
     then
         return 'amount_mismatch';
     elsif p_fact ->> 'payment_status' is distinct from 'paid' then
-        update public.credit_topups t
-        set status = case p_fact ->> 'status' when 'expired' then 'expired' else t.status end
-        where t.id = v_topup.id;
-        return case p_fact ->> 'status' when 'expired' then 'payment_canceled' else 'processing' end;
+        return 'processing';
     end if;
     update public.credit_topups t
     set status = 'paid', paid_at = clock_timestamp(), payment_intent_id = p_fact ->> 'payment_intent_id',
@@ -214,6 +234,21 @@ begin
     perform kitloop.settle_topup(v_topup.id);
     return 'credits_granted';
 end
+$$;
+
+-- How what Stripe says of a refund or a dispute of a top-up differs from what is known here; null when it does not, or when
+-- it is none of a top-up's.
+create function kitloop.topup_difference(p_fact jsonb) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select case
+        when l.id is null then 'unknown_' || (p_fact ->> 'kind')
+        when p_fact ->> 'kind' = 'refund' and kitloop.refund_rank(p_fact ->> 'status') > l.rank then 'status'
+        when p_fact ->> 'kind' = 'dispute' and kitloop.is_dispute_over(p_fact ->> 'status') and l.rank < 3 then 'status'
+    end
+    from public.credit_topups t
+    left join public.credit_topup_losses l
+        on l.id = coalesce(p_fact ->> 'stripe_refund_id', p_fact ->> 'dispute_id')
+    where t.payment_intent_id = p_fact ->> 'payment_intent_id' and p_fact ->> 'kind' in ('refund', 'dispute')
 $$;
 
 grant execute on function kitloop.start_topup(text, text, text, uuid, jsonb, bigint, bigint, text) to kitloop_app;

@@ -81,10 +81,14 @@ begin
         return 'insufficient_credits';
     end if;
     insert into public.credit_ledger (customer_id, amount, entry_type, idempotency_key, job_id, reason)
-    values (p_customer_id, p_amount, p_entry_type, p_key, p_job_id, p_reason);
+    values (p_customer_id, p_amount, p_entry_type, p_key, p_job_id, p_reason)
+    on conflict (idempotency_key) do nothing;
+    if not found then
+        return 'replayed';
+    end if;
     if v_collected > 0 then
         insert into public.credit_ledger (customer_id, amount, entry_type, idempotency_key)
-        values (p_customer_id, -v_collected, 'refund', p_key || ':owed');
+        values (p_customer_id, -v_collected, 'refund', 'owed:' || p_key);
     end if;
     update public.credit_accounts a
     set balance = a.balance + p_amount - v_collected, owed = a.owed - v_collected
