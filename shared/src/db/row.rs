@@ -1,7 +1,5 @@
 //! Reading a row without panicking: a column that is missing or of another type is an error like any other.
 
-use std::error::Error as _;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -20,7 +18,7 @@ impl Columns for Row {
 }
 
 /// What is wrong with a column, without what is in it.
-fn reason(error: &tokio_postgres::Error) -> String {
+fn reason(error: &dyn std::error::Error) -> String {
     let document = error.source().and_then(|source| source.downcast_ref());
     document.map_or_else(|| error.to_string(), without_values)
 }
@@ -29,4 +27,23 @@ fn reason(error: &tokio_postgres::Error) -> String {
 pub(super) fn parsed<T>(row: &Row, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, Error> {
     let text: &str = row.column(name)?;
     parse(text).ok_or_else(|| Error::Database(format!("unknown {name} {text}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::reason;
+
+    /// As the driver says that it could not read a document.
+    #[derive(Debug, thiserror::Error)]
+    #[error("error deserializing column 3: {0}")]
+    struct Unread(#[source] serde_json::Error);
+
+    #[test]
+    fn what_is_in_a_document_that_cannot_be_read_is_not_told() {
+        let error = serde_json::from_value::<Vec<u8>>(json!("Ada Lovelace")).unwrap_err();
+        assert_eq!(reason(&Unread(error)), "expected a sequence");
+        assert_eq!(reason(&std::fmt::Error), std::fmt::Error.to_string());
+    }
 }
