@@ -127,6 +127,7 @@ mod tests {
             kind: JobKind::RefundPayment,
             fencing_token: 1,
             generation: 1,
+            is_key_old: false,
             reservation_id: ReservationId(reservation_id),
         };
         span_of(&claim).in_scope(|| tracing::error!("job.failed"));
