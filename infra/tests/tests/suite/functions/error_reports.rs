@@ -245,6 +245,19 @@ async fn a_schedule_that_fails_is_reported() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_nobody_can_read_is_answered_told_of_and_reported() -> Result<()> {
+    let broken = Broken::open().await?;
+    let health = broken.product.run("health").await?;
+    let answer = health.address.invoke(&json!({"requestContext": {"stage": "dev"}})).await?;
+    assert_eq!(answer["statusCode"], 500);
+    let events = broken.reported(1).await?;
+    assert_eq!(events[0]["fingerprint"], json!(["request.answered", "health", "internal_error"]));
+    assert_eq!(health.output()?.matches("request.answered").count(), 1);
+    assert_clean(&health.output()?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_is_reported_before_the_process_ends() -> Result<()> {
     let sentry = SentryStandIn::start().await?;
     let mut start = Command::new(paths::programs().join("health"));

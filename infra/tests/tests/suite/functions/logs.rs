@@ -86,7 +86,7 @@ impl Journey {
     }
 
     fn assert_one_line_per_request_and_decision(&self) {
-        assert_eq!(self.with_message("event.handled").len(), 2, "the worker, and the figures");
+        assert_eq!(self.with_message("event.handled").len(), 3, "the worker twice, and the figures");
         let answered = self.with_message("request.answered");
         for id in &self.correlation_ids {
             let lines = answered.iter().filter(|line| in_context(line, "correlation_id") == Some(id));

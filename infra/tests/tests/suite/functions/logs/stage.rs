@@ -89,6 +89,8 @@ impl Stage {
         ensure!(self.confirm.call(&ids.add(confirmed)).await?.status == 200);
         let refund = refund(reservation_id, 10_000, REASON, self.staff)?;
         ensure!(self.refund.call(&ids.add(refund)).await?.status == 202);
+        // What is confirmed is told before it is cancelled; afterwards nobody would be told of it any more.
+        self.worker.address.invoke(&scheduled_event("run_jobs")?).await?;
         let cancel = cancel(reservation_id, self.customer)?.patch(&json!({"reason": REASON}))?;
         ensure!(self.cancel.call(&ids.add(cancel)).await?.status == 200);
         self.worker.address.invoke(&scheduled_event("run_jobs")?).await?;
