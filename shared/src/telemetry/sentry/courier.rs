@@ -44,8 +44,7 @@ impl Courier {
 
     pub(super) async fn work(mut self, mut reports: mpsc::Receiver<Vec<u8>>, reporter: &Reporter) {
         while let Some(envelope) = reports.recv().await {
-            let is_silent = Instant::now() < self.silent_until;
-            if !is_silent && self.deliver(&envelope).await {
+            if self.deliver(&envelope).await {
                 reporter.end_one();
             } else {
                 reporter.drop_one();
@@ -58,6 +57,10 @@ impl Courier {
     async fn deliver(&mut self, envelope: &[u8]) -> bool {
         let mut chances = CHANCES;
         for _ in 0..MOST_ATTEMPTS {
+            // Also between attempts: Sentry may have asked for silence in an answer that broke off.
+            if Instant::now() < self.silent_until {
+                return false;
+            }
             let Attempt { output, froze } = while_awake(ATTEMPT_TIMEOUT, self.send(envelope.to_vec())).await;
             let no_answer = || Err(Failure::NoAnswer("no answer in time".to_owned()));
             let failure = match output.unwrap_or_else(no_answer) {
