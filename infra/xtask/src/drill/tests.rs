@@ -159,16 +159,18 @@ fn every_secret_output_and_route_that_is_named_is_in_the_template() {
 
 #[test]
 fn every_alarm_leads_to_a_section_and_every_such_name_is_an_alarm() {
-    let (runbook, alarms) = (file("docs/runbook.md"), yaml("infra/alarms.yaml"));
-    let resources = names(&alarms, "Resources");
-    let is_alarm = |id: &&String| alarms["Resources"][id.as_str()]["Type"] == "AWS::CloudWatch::Alarm";
+    let runbook = file("docs/runbook.md");
+    let alarms = ["template.yaml", "infra/alarms.yaml"].map(yaml).into_iter().flat_map(|template| {
+        let is_alarm = |id: &String| template["Resources"][id.as_str()]["Type"] == "AWS::CloudWatch::Alarm";
+        names(&template, "Resources").into_iter().filter(is_alarm).collect::<Vec<_>>()
+    });
     let table = runbook.lines().filter(|line| line.starts_with("| `") && line.contains("Alarm`"));
     let named: BTreeSet<String> = table
         .flat_map(|line| line.split('|').nth(1).unwrap().split('`'))
         .filter(|name| name.ends_with("Alarm"))
         .map(str::to_owned)
         .collect();
-    assert_eq!(named, resources.iter().filter(is_alarm).cloned().collect());
+    assert_eq!(named, alarms.collect());
 }
 
 #[test]

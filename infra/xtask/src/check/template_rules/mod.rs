@@ -59,10 +59,11 @@ fn violations_of(function: &Function<'_>, alarms: &Template) -> Vec<String> {
     let required = [
         operation::timeout(function),
         operation::log_group(function),
-        operation::watch(function, alarms),
+        operation::switch(function),
         operation::alarm(function, alarms),
     ];
     let mut found: Vec<String> = required.into_iter().flatten().collect();
+    found.extend(operation::watches(function, alarms));
     found.extend(operation::dead_letter_queues(function));
     found.extend(permissions::foreign_policies(function));
     found.extend(permissions::plain_secrets(function));

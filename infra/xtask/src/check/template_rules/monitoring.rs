@@ -35,7 +35,8 @@ impl Monitoring<'_> {
             Ok(body) => body,
             Err(error) => return vec![format!("the dashboard's body: {error}")],
         };
-        let asked = asked_by_alarms(self.alarms).into_iter().chain(asked_by_widgets(&body));
+        let asked_by_alarms = [self.product, self.alarms].into_iter().flat_map(asked_by_alarms);
+        let asked = asked_by_alarms.chain(asked_by_widgets(&body));
         let unknown = asked.filter_map(|asked| match asked.namespace.as_str() {
             OURS => asked.unknown_of_ours(emitted, folders),
             _ => asked.unknown_of_aws(self.product),
@@ -56,10 +57,12 @@ impl Monitoring<'_> {
         serde_json::from_str(&json).map_err(|error| error.to_string())
     }
 
-    /// The dashboard shows the alarms that are always there, and no others.
+    /// The dashboard shows the alarms that are there whenever it is, and no others. Those of the product, which wait for
+    /// what the others cannot wait for, have the dashboard's own condition.
     fn mismatched_alarms(&self, body: &Json) -> Vec<String> {
         let mut alarms = self.alarms.resources("AWS::CloudWatch::Alarm");
         alarms.retain(|(_, alarm)| alarm.get("Condition").is_none());
+        alarms.extend(self.product.resources("AWS::CloudWatch::Alarm"));
         let names = alarms.iter().filter_map(|(_, alarm)| {
             let name = at(alarm, &["Properties", "AlarmName"]).and_then(substituted)?;
             name.rsplit_once(ENVIRONMENT).map(|(_, name)| name)
@@ -133,10 +136,10 @@ fn substituted(value: &Value) -> Option<&str> {
     }
 }
 
-/// Whether an alarm counts the errors of this function.
-pub(super) fn counts_errors_of(alarms: &Template, function_name: &Value) -> bool {
+/// Whether an alarm counts this metric of Lambda's, such as `Errors`, of this function.
+pub(super) fn counts(alarms: &Template, metric: &str, function_name: &Value) -> bool {
     let function_name = substituted(function_name);
-    asked_by_alarms(alarms).iter().filter(|asked| asked.name == "Errors").any(|asked| {
+    asked_by_alarms(alarms).iter().filter(|asked| asked.name == metric).any(|asked| {
         let of_function = asked.dimensions.iter().find(|(name, _)| name == "FunctionName");
         of_function.is_some_and(|(_, value)| value.as_deref() == function_name)
     })

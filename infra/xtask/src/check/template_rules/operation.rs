@@ -2,7 +2,7 @@
 
 use serde_norway::Value;
 
-use super::monitoring::counts_errors_of;
+use super::monitoring::counts;
 use super::template::{Function, Template, at, children, reference, text};
 
 /// How long a function may take: said, and said to itself as well.
@@ -48,11 +48,24 @@ fn is_persistent(event: &Value) -> bool {
     text(event, &["Type"]) == Some("SNS")
 }
 
-/// An alarm that counts a function's errors, be it that which rolls a deployment back.
-pub(super) fn watch(function: &Function<'_>, alarms: &Template) -> Option<String> {
+/// Alarms that count a function's errors, and where it has a URL of its own, whom Lambda turns away there.
+pub(super) fn watches(function: &Function<'_>, alarms: &Template) -> Vec<String> {
     let name = function.property("FunctionName");
-    let is_watched = name.is_some_and(|name| counts_errors_of(alarms, name));
-    (!is_watched).then(|| format!("{}: no alarm counts its errors", function.id))
+    let is_public = function.property("FunctionUrlConfig").is_some();
+    [("Errors", "errors", true), ("Throttles", "throttles", is_public)]
+        .into_iter()
+        .filter(|(metric, _, is_due)| *is_due && !name.is_some_and(|name| counts(alarms, metric, name)))
+        .map(|(_, what, _)| format!("{}: no alarm counts its {what}", function.id))
+        .collect()
+}
+
+/// A function that nobody waits for switches to a new version at once: too few of its runs would be the new one's for
+/// any alarm to see.
+pub(super) fn switch(function: &Function<'_>) -> Option<String> {
+    let is_asynchronous = !function.asynchronous_events().is_empty();
+    let preference = function.property("DeploymentPreference");
+    let is_at_once = preference.and_then(|it| it.get("Enabled")?.as_bool()) == Some(false);
+    (is_asynchronous && !is_at_once).then(|| format!("{} does not switch at once", function.id))
 }
 
 /// An alarm on the errors of an asynchronous function, which exists in every deployment and tells somebody.

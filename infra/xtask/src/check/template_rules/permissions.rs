@@ -51,7 +51,8 @@ fn excesses(statement: &Value) -> Vec<String> {
     members(statement).into_iter().filter_map(excess).collect()
 }
 
-/// Policies of functions that stand elsewhere, where nobody checks what they allow.
+/// Policies that a function asks for and that stand elsewhere, where nobody checks what they allow. Beside them SAM gives
+/// each role AWS's own for logs, traces and network interfaces.
 pub(super) fn foreign_policies(function: &Function<'_>) -> Vec<String> {
     let is_ours =
         |policy: &&Value| reference(policy).is_some_and(|id| function.template.resource(id).is_some());

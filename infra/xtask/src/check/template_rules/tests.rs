@@ -23,6 +23,7 @@ Resources:
     Metadata: { BuildProperties: { Binary: sweep } }
     Properties:
       FunctionName: !Sub kitloop-${Environment}-sweep
+      DeploymentPreference: { Enabled: false }
       DeadLetterQueue: { Type: SQS, TargetArn: !GetAtt Lost.Arn }
       LoggingConfig: { LogGroup: !Ref SweepLogs }
       Policies: [!Ref ReadDatabaseUrl]
@@ -169,7 +170,7 @@ fn a_scheduled_function_without_an_alarm_that_tells_somebody_is_found() {
 
 #[test]
 fn a_function_whose_errors_no_alarm_counts_is_found() {
-    let expected = ["SweepFunction: no alarm counts its errors", "SweepFunction has no alarm on its errors"];
+    let expected = ["SweepFunction has no alarm on its errors", "SweepFunction: no alarm counts its errors"];
     for (part, otherwise) in [
         ("MetricName: Errors", "MetricName: Duration"),
         ("kitloop-${Environment}-sweep", "kitloop-${Environment}-mop"),
@@ -178,7 +179,23 @@ fn a_function_whose_errors_no_alarm_counts_is_found() {
     }
     let by_hand = TEMPLATE
         .replace("        Clock:\n          Type: ScheduleV2\n", "        Clock:\n          Type: HttpApi\n");
-    assert_eq!(findings_with_alarms(&by_hand, "Resources: {}"), expected[..1]);
+    assert_eq!(findings_with_alarms(&by_hand, "Resources: {}"), expected[1..]);
+}
+
+#[test]
+fn a_function_with_a_url_whose_throttles_no_alarm_counts_is_found() {
+    let template = TEMPLATE.replace("      Policies:", "      FunctionUrlConfig: {}\n      Policies:");
+    assert_eq!(findings(&template), ["SweepFunction: no alarm counts its throttles"]);
+    let alarm = ALARMS.replace("SweepErrorsAlarm", "ThrottlesAlarm").replace("Errors", "Throttles");
+    let alarms = ALARMS.to_owned() + alarm.trim_start_matches("\nResources:\n");
+    assert_eq!(findings_with_alarms(&template, &alarms), Vec::<String>::new());
+}
+
+#[test]
+fn a_scheduled_function_that_switches_in_steps_is_found() {
+    let expected = ["SweepFunction does not switch at once"];
+    assert_eq!(with("{ Enabled: false }", "{ Enabled: !Ref GradualDeployment }"), expected);
+    assert_eq!(with("      DeploymentPreference: { Enabled: false }\n", ""), expected);
 }
 
 #[test]

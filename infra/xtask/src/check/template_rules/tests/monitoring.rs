@@ -59,8 +59,12 @@ fn emitted(name: &str, dimensions: &[&str]) -> Metric {
 }
 
 fn findings(alarms: &str, dashboard: &str) -> Vec<String> {
+    findings_with_product(PRODUCT, alarms, dashboard)
+}
+
+fn findings_with_product(product: &str, alarms: &str, dashboard: &str) -> Vec<String> {
     let [product, alarms, dashboard] =
-        [PRODUCT, alarms, dashboard].map(|text| Template::parse(text).unwrap());
+        [product, alarms, dashboard].map(|text| Template::parse(text).unwrap());
     let monitoring = Monitoring { product: &product, alarms: &alarms, dashboard: &dashboard };
     let emitted =
         [emitted("Requests", &["Environment", "Outcome"]), emitted("Duration", &["Environment", "Function"])];
@@ -131,6 +135,19 @@ fn the_dashboard_shows_each_alarm_that_is_always_there() {
     let expected =
         ["1 alarms have no name with ${Environment} in it", "the dashboard shows -errors, which is no alarm"];
     assert_eq!(with_alarms("AlarmName: !Sub kitloop-${Environment}-errors", "AlarmName: errors"), expected);
+}
+
+#[test]
+fn the_alarms_of_the_product_ask_for_what_there_is_and_are_shown_too() {
+    let alarm = ALARMS.trim_start_matches("\nResources:\n").split("  RollbackAlarm").next().unwrap();
+    let product = |alarm: &str| PRODUCT.to_owned() + &alarm.replace("-errors", "-api-errors");
+    let dashboard = DASHBOARD.replace(r#""${Alarm}-errors""#, r#""${Alarm}-errors", "${Alarm}-api-errors""#);
+    assert_eq!(findings_with_product(&product(alarm), ALARMS, &dashboard), Vec::<String>::new());
+    let expected = ["the dashboard does not show the alarm -api-errors"];
+    assert_eq!(findings_with_product(&product(alarm), ALARMS, DASHBOARD), expected);
+    let of_nobody = alarm.replace("${Environment}-sweep", "${Environment}-mop");
+    let expected = ["Errors is asked for of kitloop-${Environment}-mop, which is no function"];
+    assert_eq!(findings_with_product(&product(&of_nobody), ALARMS, &dashboard), expected);
 }
 
 #[test]
