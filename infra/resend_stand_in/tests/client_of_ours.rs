@@ -9,7 +9,6 @@ use kitloop::domain::Notification;
 use kitloop::email::{Email, EmailError};
 use kitloop::network::Network;
 use resend_stand_in::{Fault, ResendStandIn};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -23,7 +22,7 @@ fn client_at(api_base: &str) -> anyhow::Result<Email> {
 fn client_with(api_base: &str, api_key: &str) -> anyhow::Result<Email> {
     let config = EmailConfig {
         api_base: api_base.to_owned(),
-        api_key: SecretString::from(api_key),
+        api_key: api_key.into(),
         from: "Kitloop <bookings@kitloop.example>".to_owned(),
         attempt_timeout: Duration::from_millis(500),
     };

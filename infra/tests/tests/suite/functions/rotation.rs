@@ -77,7 +77,7 @@ async fn a_new_resend_key_is_taken_at_the_first_refusal() -> Result<()> {
     let shop = small_shop(&product).await?;
     let reservation_id = product.hold(shop, Uuid::new_v4()).await?;
     product.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
-    let sql = "select kitloop.notify($1, 'confirmation')";
+    let sql = "select kitloop.notify($1, 'declined')";
     product.database.execute(sql, &[&reservation_id]).await?;
 
     key.put("re_new").await?;
