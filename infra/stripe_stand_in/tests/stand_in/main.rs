@@ -10,6 +10,7 @@ mod payments;
 mod proof;
 mod published_schema;
 mod refunds;
+mod registration;
 mod requests;
 mod support;
 mod webhooks;
