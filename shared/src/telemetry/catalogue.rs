@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn a_metric_is_known_by_each_set_of_its_dimensions() {
         assert!(has("Requests", &["Environment"]));
-        assert!(has("StripeDuration", &["Environment", "Function", "Outcome"]));
+        assert!(has("Requests", &["Environment", "Function", "Outcome"]));
+        assert!(has("StripeDuration", &["Environment", "Function"]));
         assert!(has("EmailDuration", &["Environment", "Function"]));
         assert!(has("Answers", &["Environment", "Function", "Code"]));
         assert!(has("Decisions", &["Environment", "Function", "Decision"]));
@@ -101,5 +102,6 @@ mod tests {
         assert!(!has("Answers", &["Environment"]));
         assert!(!has("GuardOpen", &["Environment"]));
         assert!(!has("Request", &["Environment"]));
+        assert!(!has("Duration", &["Environment", "Function", "Outcome"]));
     }
 }

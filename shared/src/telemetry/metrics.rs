@@ -10,10 +10,12 @@ use super::meter::{Calls, Spent};
 use super::sandbox::sandbox;
 use crate::clock::milliseconds;
 
-/// A request and how it ended, for each function and for all of them.
-const REQUEST: &[&[&str]] = &[&[], &["Outcome"], &["Function"], &["Function", "Outcome"]];
+/// A request, for each function and for all of them.
+const REQUEST: &[&[&str]] = &[&[], &["Function"]];
+/// How many ended how. What they took is not told apart by that.
+const REQUEST_OUTCOME: &[&[&str]] = &[&["Outcome"], &["Function", "Outcome"]];
 /// A run of a schedule. Not for all functions together: a worker that works for a minute is no slow request.
-const RUN: &[&[&str]] = &[&["Function"], &["Function", "Outcome"]];
+const RUN_OUTCOME: &[&[&str]] = &[&["Function", "Outcome"]];
 const BY_FUNCTION: &[&[&str]] = &[&["Function"]];
 const BY_CODE: &[&[&str]] = &[&["Function", "Code"]];
 const BY_DECISION: &[&[&str]] = &[&["Function"], &["Function", "Decision"]];
@@ -73,8 +75,9 @@ pub(super) fn invocation(
     duration: Duration,
     spent: &Spent,
 ) -> Value {
+    let requests = || Measure::new("Requests", Unit::Count, 1);
     let mut measures = vec![
-        Measure::new("Requests", Unit::Count, 1),
+        requests(),
         Measure::new("Duration", Unit::Milliseconds, milliseconds(duration)),
         Measure::new("DatabaseRoundTrips", Unit::Count, spent.database.count),
     ];
@@ -86,13 +89,17 @@ pub(super) fn invocation(
     measures.extend(took("StripeDuration", spent.stripe));
     measures.extend(took("EmailDuration", spent.email));
     let answers = [Measure::new("Answers", Unit::Count, 1)];
-    let sets = match kind {
-        Kind::Request => REQUEST,
-        Kind::Run => RUN,
+    let (sets, outcome_sets) = match kind {
+        Kind::Request => (REQUEST, REQUEST_OUTCOME),
+        Kind::Run => (BY_FUNCTION, RUN_OUTCOME),
     };
     embedded(
         &[("Function", function), ("Outcome", outcome.as_str()), ("Code", code)],
-        &[Directive { sets, measures: &measures }, Directive { sets: BY_CODE, measures: &answers }],
+        &[
+            Directive { sets, measures: &measures },
+            Directive { sets: outcome_sets, measures: &[requests()] },
+            Directive { sets: BY_CODE, measures: &answers },
+        ],
     )
 }
 
@@ -171,17 +178,11 @@ mod tests {
         let spent = Spent { database: calls, ..Spent::default() };
         let took = Duration::from_millis(12);
         let line = invocation(Kind::Request, "reserve_gear", Outcome::Refused, "hold_expired", took, &spent);
-        let [request, answer] = directives(&line).as_slice() else { panic!("{line}") };
-        assert_eq!(
-            request["Dimensions"],
-            json!([
-                ["Environment"],
-                ["Environment", "Outcome"],
-                ["Environment", "Function"],
-                ["Environment", "Function", "Outcome"]
-            ])
-        );
+        let [request, outcome, answer] = directives(&line).as_slice() else { panic!("{line}") };
+        assert_eq!(request["Dimensions"], json!([["Environment"], ["Environment", "Function"]]));
         assert_eq!(names(request), ["Requests", "Duration", "DatabaseRoundTrips", "DatabaseDuration"]);
+        let sets = json!([["Environment", "Outcome"], ["Environment", "Function", "Outcome"]]);
+        assert_eq!((&outcome["Dimensions"], names(outcome)), (&sets, vec!["Requests"]));
         assert_eq!(answer["Dimensions"], json!([["Environment", "Function", "Code"]]));
         assert_eq!(names(answer), ["Answers"]);
         for (member, value) in [
@@ -202,9 +203,10 @@ mod tests {
     fn the_run_of_a_schedule_is_no_request_of_the_whole() {
         let line =
             invocation(Kind::Run, "run_jobs", Outcome::Ok, "answered", Duration::ZERO, &Spent::default());
-        let sets = json!([["Environment", "Function"], ["Environment", "Function", "Outcome"]]);
-        assert_eq!(directives(&line)[0]["Dimensions"], sets);
-        assert_eq!(names(&directives(&line)[0]), ["Requests", "Duration", "DatabaseRoundTrips"]);
+        let [run, outcome, _] = directives(&line).as_slice() else { panic!("{line}") };
+        assert_eq!(run["Dimensions"], json!([["Environment", "Function"]]));
+        assert_eq!(names(run), ["Requests", "Duration", "DatabaseRoundTrips"]);
+        assert_eq!(outcome["Dimensions"], json!([["Environment", "Function", "Outcome"]]));
     }
 
     #[test]
