@@ -20,14 +20,13 @@ pub(super) struct Stage<'a> {
     pub(super) scene: &'a mut Scene,
     runbook: &'a Runbook,
     terminal: Terminal,
-    began_at: Timestamp,
     played: Vec<String>,
 }
 
 impl<'a> Stage<'a> {
     pub(super) fn set(scene: &'a mut Scene, runbook: &'a Runbook, terminal: Terminal) -> Result<Self> {
         terminal.set("OPERATOR", "Ada")?;
-        Ok(Self { scene, runbook, terminal, began_at: Timestamp::now(), played: Vec::new() })
+        Ok(Self { scene, runbook, terminal, played: Vec::new() })
     }
 
     /// Begins a scenario.
@@ -38,11 +37,6 @@ impl<'a> Stage<'a> {
     /// Ends a scenario; the blocks that it ran.
     pub(super) fn end(&mut self) -> Vec<String> {
         std::mem::take(&mut self.played)
-    }
-
-    /// When the drill began, in UTC, as the runbook wants times.
-    pub(super) fn began_at(&self) -> String {
-        self.began_at.strftime("%FT%T").to_string()
     }
 
     /// A file that the operator writes.

@@ -91,14 +91,21 @@ fn every_path_under_ops_is_one_that_answers_to_that_method() {
 }
 
 #[test]
-fn every_function_that_is_named_is_deployed() {
-    let (text, template) = (texts(), yaml("template.yaml"));
-    let resources = template["Resources"].as_mapping().unwrap().values();
-    let deployed = resources.filter_map(|resource| match &resource["Properties"]["FunctionName"] {
-        Value::Tagged(name) => Some(name.value.as_str()?.strip_prefix("kitloop-${Environment}-")?.to_owned()),
-        _ => None,
-    });
-    let deployed: BTreeSet<String> = deployed.collect();
+fn every_function_and_alarm_that_is_named_is_deployed() {
+    let named_by = |path: &str, property: &str| -> BTreeSet<String> {
+        let template = yaml(path);
+        let resources = template["Resources"].as_mapping().unwrap().values();
+        let names = resources.filter_map(|resource| match &resource["Properties"][property] {
+            Value::Tagged(name) => {
+                Some(name.value.as_str()?.strip_prefix("kitloop-${Environment}-")?.to_owned())
+            }
+            _ => None,
+        });
+        names.collect()
+    };
+    let text = texts();
+    let deployed = named_by("template.yaml", "FunctionName");
+    let alarms = named_by("infra/alarms.yaml", "AlarmName");
     assert_known(&words(&text, "restart "), &deployed);
     let scheduled = |word: &String| !["ENABLED", "DISABLED"].contains(&word.as_str());
     assert_known(&words(&text, "set_schedule ").into_iter().filter(scheduled).collect(), &deployed);
@@ -106,7 +113,8 @@ fn every_function_that_is_named_is_deployed() {
     let name = |rest: &str| {
         rest.split(|end: char| !(end.is_ascii_lowercase() || end == '-')).next().map(str::to_owned)
     };
-    assert_known(&in_full.filter_map(name).filter(|name| !name.is_empty()).collect(), &deployed);
+    let in_full = in_full.filter_map(name).filter(|name| !name.is_empty()).collect();
+    assert_known(&in_full, &deployed.union(&alarms).cloned().collect());
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::jobs::last_run_ends;
 use crate::demo::scene::Wish;
 use crate::drill::stage::Stage;
 
@@ -13,6 +12,9 @@ use crate::drill::stage::Stage;
 const LIMITS: &str = "for name in $(functions); do
     aws lambda get-function-concurrency --function-name \"$name\" --query ReservedConcurrentExecutions --output text
 done";
+
+/// A call of what is stopped, by its name alone; what AWS says to it.
+const CALL: &str = "aws lambda invoke --function-name \"kitloop-$ENVIRONMENT-health\" /dev/null 2>&1 || true";
 
 pub(super) async fn are_lost(stage: &mut Stage<'_>) -> Result<()> {
     let backup = stage.file("kitloop.dump");
@@ -23,15 +25,17 @@ pub(super) async fn are_lost(stage: &mut Stage<'_>) -> Result<()> {
 
     stage.database("fate", "drops a table", "drop table public.reservation_lines cascade").await?;
     reserve(stage, 500, "internal_error").await?;
-    stage.know("SCHEDULED", "run-jobs cleanup-reservation-holds reconcile-payments")?;
-    stage.operator("stop").await?;
-    let limits = stage.fate("counts the functions that may run", LIMITS).await?;
-    ensure!(limits.lines().all(|limit| limit == "0"), "functions may run: {limits}");
-    // ministack limits functions, but not their versions.
+    stage.know("SCHEDULED", "run-jobs cleanup-reservation-holds reconcile-payments publish-metrics")?;
+    // ministack limits functions, but not their versions: only a call of none is refused.
     stage
         .fate("stops the clocks", "for name in $SCHEDULED; do set_schedule \"$name\" DISABLED; done")
         .await?;
-    last_run_ends(stage).await?;
+    stage.operator("stop").await?;
+    let limits = stage.fate("counts the functions that may run", LIMITS).await?;
+    ensure!(limits.lines().all(|limit| limit == "0"), "functions may run: {limits}");
+    let refusal = stage.fate("calls a function that is stopped", CALL).await?;
+    stage.must_print(&refusal, "TooManyRequestsException")?;
+    stage.scene.story.note("the version that is live goes on here: of its limit this shows the number only");
     stage.operator("restore").await?;
     stage
         .fate("starts the clocks", "for name in $SCHEDULED; do set_schedule \"$name\" ENABLED; done")

@@ -4,16 +4,25 @@ use anyhow::{Result, ensure};
 
 use crate::drill::stage::Stage;
 
-/// The function that earlier scenarios gave a second version.
-const LIVE_VERSION: &str = "aws lambda get-alias --function-name \"kitloop-$ENVIRONMENT-stripe-webhook\" --name live \
-    --query FunctionVersion --output text";
+const LIVE_VERSION: &str = "live_version \"kitloop-$ENVIRONMENT-stripe-webhook\"";
+
+/// What a gradual deployment leaves that has gone back: a version that is the newest, and not live.
+const NEVER_LIVE: &str = "name=kitloop-$ENVIRONMENT-stripe-webhook
+    good=$(live_version \"$name\")
+    restart stripe-webhook
+    make_live \"$name\" \"$good\"";
 
 pub(super) async fn is_rolled_back(stage: &mut Stage<'_>) -> Result<()> {
+    let good = live_version(stage).await?;
+    stage.fate("deploys a version that is rolled back at once", NEVER_LIVE).await?;
+    ensure!(live_version(stage).await? == good, "the version that nobody wants is live");
+    stage.know("VERSIONS", &stage.file("versions"))?;
+    stage.operator("note-versions").await?;
+    stage.fate("deploys a new version", "restart stripe-webhook").await?;
     let newest = live_version(stage).await?;
-    ensure!(newest > 1, "the webhook has one version only");
-    stage.know("BEFORE", &stage.began_at())?;
+    ensure!(newest == good + 2, "version {newest} follows {good}");
     stage.operator("roll-back").await?;
-    ensure!(live_version(stage).await? == 1, "the webhook was not rolled back");
+    ensure!(live_version(stage).await? == good, "the webhook was not rolled back");
     answers(stage).await?;
     stage.operator("roll-forward").await?;
     ensure!(live_version(stage).await? == newest, "the webhook was not rolled forward");

@@ -50,25 +50,9 @@ pub(super) async fn the_worker_is_dead(stage: &mut Stage<'_>) -> Result<()> {
 async fn kill_the_worker(stage: &mut Stage<'_>) -> Result<()> {
     let script = "set_schedule run-jobs DISABLED\nlimit_runs \"kitloop-$ENVIRONMENT-run-jobs\" 0";
     stage.fate("stops the worker and its schedule", script).await?;
-    last_run_ends(stage).await?;
+    stage.fate("waits for the end of the last run", "all_ended").await?;
     let silence = "update public.worker_heartbeats set beat_at = beat_at - interval '10 minutes'";
     stage.database("time", "ten minutes pass", silence).await.map(drop)
-}
-
-/// Waits until nobody works jobs off any more.
-pub(super) async fn last_run_ends(stage: &mut Stage<'_>) -> Result<()> {
-    let started = Instant::now();
-    let database = &mut stage.scene.database;
-    let ended = async || -> Result<()> {
-        let query =
-            "select count(*) from public.cron_runs c where c.name = 'run_jobs' and c.status = 'running'";
-        let running: i64 = sqlx::query_scalar(query).fetch_one(&mut *database).await?;
-        ensure!(running == 0, "a run is under way");
-        Ok(())
-    };
-    wait_for("the end of the worker's last run", PATIENCE, ended, || Ok(())).await?;
-    stage.scene.story.line("time", "the worker's last run ends", None, "", started.elapsed());
-    Ok(())
 }
 
 /// The gear is gone when the money comes: it has to go back.

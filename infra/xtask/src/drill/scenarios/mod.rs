@@ -94,7 +94,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         title: "Drill: a deployment is rolled back, and a migration",
-        blocks: &["roll-back", "roll-forward", "migrate-down", "migrate"],
+        blocks: &["note-versions", "roll-back", "roll-forward", "migrate-down", "migrate"],
         play: |stage| Box::pin(deployment::is_rolled_back(stage)),
     },
     Scenario {

@@ -110,6 +110,10 @@ async fn database_password(stage: &mut Stage<'_>) -> Result<()> {
     let new = stage.secret("database_url").await?;
     ensure!(old != new, "the password has not changed");
     stage.part_becomes("database", "ok").await?;
+    stage.know("OLD_URL", &old)?;
+    let refusal =
+        stage.fate("tries the old password", "DATABASE_URL=$OLD_URL sql <<<'select 1;' 2>&1 || true");
+    stage.must_print(&refusal.await?, "authentication failed")?;
     let jana = stage.scene.jana.clone();
     stage.scene.begin_paying(&jana, "drill: new password", "Ice axe", 1).await.map(drop)
 }
