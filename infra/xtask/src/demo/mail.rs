@@ -38,11 +38,13 @@ pub(super) async fn table(scene: &mut Scene) -> Result<Table> {
     Ok(table)
 }
 
-/// What was written down to be told, as Resend's id and the kind, once all of it is sent.
+/// What was written down to be told, as Resend's id and the kind, once all of it is sent. A booking that was cancelled
+/// before anybody could be told that it is firm is not told of any more.
 async fn sent(scene: &mut Scene) -> Result<Vec<(String, String)>> {
     let database = &mut scene.database;
     let all_sent = async || -> Result<Vec<(String, String)>> {
-        let query = "select n.status, n.message_id, n.kind from public.notification_logs n";
+        let query = "select n.status, n.message_id, n.kind from public.notification_logs n
+            where (n.kind, n.status) <> ('confirmation', 'obsolete')";
         let told: Vec<(String, Option<String>, String)> =
             sqlx::query_as(query).fetch_all(&mut *database).await?;
         let sent = told.into_iter().map(|(status, message_id, kind)| {
