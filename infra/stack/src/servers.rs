@@ -77,10 +77,9 @@ impl Servers {
         let pooler = PgBouncer::start(run, &programs.pgbouncer, &postgres, None).await?;
         let authority = ("DATABASE_CA_FILE", postgres.endpoint.authority.display().to_string());
         let environment: Vec<(&str, String)> = environment.iter().cloned().chain([authority]).collect();
-        let logs = paths::local().join("logs");
-        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        let log = logs.join("ministack.log");
-        fs::write(&log, "")?;
+        // Not among those of the functions, which are held to what they may say.
+        let log = paths::local().join("ministack.log");
+        fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
         let ministack = match &programs.emulators.ministack {
             Some(program) => Some(Ministack::empty(run, program, None, &environment, &log).await?),
             None => None,
