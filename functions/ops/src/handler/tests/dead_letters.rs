@@ -32,6 +32,17 @@ async fn refund_given_up(shop: &Shop) -> Result<(String, i64)> {
     Ok((intent_id, 5_000))
 }
 
+/// A shop with an authorised reservation, whose capture was given up.
+async fn capture_given_up() -> Result<(Shop, Uuid)> {
+    let shop = Shop::open_manual().await?;
+    let (reservation_id, intent_id) = shop.hold_paid_at_stripe().await?;
+    shop.hear_of(&intent_id).await?;
+    let start = "select kitloop.start_capture(id, 'worker', 60) from public.payments";
+    shop.database.execute(start, &[]).await?;
+    give_up(&shop, "capture_payment_intent").await?;
+    Ok((shop, reservation_id))
+}
+
 #[tokio::test]
 async fn they_come_in_pages_open_ones_told_from_those_that_were_replayed() -> Result<()> {
     let shop = Shop::open().await?;
@@ -178,12 +189,7 @@ async fn a_refund_that_stripe_made_all_the_same_is_not_made_again() -> Result<()
 
 #[tokio::test]
 async fn a_capture_that_was_given_up_is_made_if_the_authorisation_still_waits() -> Result<()> {
-    let shop = Shop::open_manual().await?;
-    let (reservation_id, intent_id) = shop.hold_paid_at_stripe().await?;
-    shop.hear_of(&intent_id).await?;
-    let start = "select kitloop.start_capture(id, 'worker', 60) from public.payments";
-    shop.database.execute(start, &[]).await?;
-    give_up(&shop, "capture_payment_intent").await?;
+    let (shop, reservation_id) = capture_given_up().await?;
 
     assert_eq!(replay(&shop).await?.status, 202);
     let status: String = shop.database.value("select status from public.payments", &[]).await?;
@@ -195,12 +201,7 @@ async fn a_capture_that_was_given_up_is_made_if_the_authorisation_still_waits() 
 
 #[tokio::test]
 async fn a_capture_is_not_made_for_a_reservation_that_is_over() -> Result<()> {
-    let shop = Shop::open_manual().await?;
-    let (reservation_id, intent_id) = shop.hold_paid_at_stripe().await?;
-    shop.hear_of(&intent_id).await?;
-    let start = "select kitloop.start_capture(id, 'worker', 60) from public.payments";
-    shop.database.execute(start, &[]).await?;
-    give_up(&shop, "capture_payment_intent").await?;
+    let (shop, reservation_id) = capture_given_up().await?;
     let cancel = "update public.reservations set status = 'cancelled', cancel_reason = 'declined'";
     shop.database.execute(cancel, &[]).await?;
 
