@@ -32,6 +32,29 @@ async fn refund_given_up(shop: &Shop) -> Result<(String, i64)> {
     Ok((intent_id, 5_000))
 }
 
+/// A shop and the intent of a payment of which 5,000 went back, which was not recorded: the worker died, and so did the
+/// others.
+async fn refund_unrecorded() -> Result<(Shop, String)> {
+    let shop = Shop::open().await?;
+    let (reservation_id, intent_id) = shop.paid().await?;
+    shop.refund(reservation_id, 5_000).await?;
+    shop.work_off().await?;
+    let forget = "update public.refunds set stripe_refund_id = null, status = 'pending'";
+    shop.database.execute(forget, &[]).await?;
+    let forget = "update public.jobs set status = 'queued', finished_at = null where kind = 'refund_payment'";
+    shop.database.execute(forget, &[]).await?;
+    Ok((shop, intent_id))
+}
+
+/// A shop with a booking that its customer is yet to be told of.
+async fn confirmation_due() -> Result<Shop> {
+    let shop = Shop::open().await?;
+    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
+    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
+    shop.hear_of(&intent_id).await?;
+    Ok(shop)
+}
+
 /// A shop with an authorised reservation, whose capture was given up.
 async fn capture_given_up() -> Result<(Shop, Uuid)> {
     let shop = Shop::open_manual().await?;
@@ -148,17 +171,10 @@ async fn one_dead_letter_replayed_by_two_at_once_runs_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_refund_whose_key_stripe_has_forgotten_is_looked_up_first() -> Result<()> {
-    let shop = Shop::open().await?;
-    let (reservation_id, intent_id) = shop.paid().await?;
-    shop.refund(reservation_id, 5_000).await?;
-    shop.work_off().await?;
-    // What the worker did was not recorded, and that was long ago.
-    let forget = "update public.refunds set stripe_refund_id = null, status = 'pending'";
-    shop.database.execute(forget, &[]).await?;
-    let forget =
-        "update public.jobs set status = 'queued', finished_at = null, created_at = now() - interval '5 days'
-        where kind = 'refund_payment'";
-    shop.database.execute(forget, &[]).await?;
+    let (shop, intent_id) = refund_unrecorded().await?;
+    let long_ago =
+        "update public.jobs set created_at = now() - interval '5 days' where kind = 'refund_payment'";
+    shop.database.execute(long_ago, &[]).await?;
     shop.stripe.admin().forget_idempotency_keys().await?;
     give_up(&shop, "refund_payment").await?;
 
@@ -170,15 +186,7 @@ async fn a_refund_whose_key_stripe_has_forgotten_is_looked_up_first() -> Result<
 
 #[tokio::test]
 async fn a_refund_that_stripe_made_all_the_same_is_not_made_again() -> Result<()> {
-    let shop = Shop::open().await?;
-    let (reservation_id, intent_id) = shop.paid().await?;
-    shop.refund(reservation_id, 5_000).await?;
-    shop.work_off().await?;
-    // What the worker did was not recorded: it died, and so did the others.
-    let forget = "update public.refunds set stripe_refund_id = null, status = 'pending'";
-    shop.database.execute(forget, &[]).await?;
-    let forget = "update public.jobs set status = 'queued', finished_at = null where kind = 'refund_payment'";
-    shop.database.execute(forget, &[]).await?;
+    let (shop, intent_id) = refund_unrecorded().await?;
     give_up(&shop, "refund_payment").await?;
 
     assert_eq!(replay(&shop).await?.status, 202);
@@ -216,10 +224,7 @@ async fn a_capture_is_not_made_for_a_reservation_that_is_over() -> Result<()> {
 
 #[tokio::test]
 async fn an_email_that_was_given_up_is_sent_when_it_is_replayed() -> Result<()> {
-    let shop = Shop::open().await?;
-    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
-    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
-    shop.hear_of(&intent_id).await?;
+    let shop = confirmation_due().await?;
     give_up(&shop, "send_email").await?;
     let sent = "select count(*) from public.notification_logs where status = 'sent'";
     assert_eq!(shop.database.value::<i64>(sent, &[]).await?, 0);
@@ -232,10 +237,7 @@ async fn an_email_that_was_given_up_is_sent_when_it_is_replayed() -> Result<()> 
 
 #[tokio::test]
 async fn an_email_that_is_too_old_is_not_sent_again() -> Result<()> {
-    let shop = Shop::open().await?;
-    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
-    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
-    shop.hear_of(&intent_id).await?;
+    let shop = confirmation_due().await?;
     shop.database.execute("update public.jobs set created_at = now() - interval '2 days'", &[]).await?;
     give_up(&shop, "send_email").await?;
     ensure_problem(&replay(&shop).await?, 409, "job_obsolete", "Resend has forgotten its key")?;
@@ -246,10 +248,7 @@ async fn an_email_that_is_too_old_is_not_sent_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_confirmation_is_not_sent_for_a_booking_that_was_cancelled_meanwhile() -> Result<()> {
-    let shop = Shop::open().await?;
-    let (_, intent_id) = shop.hold_paid_at_stripe().await?;
-    shop.database.execute("update public.customers set email = 'jana@example.com'", &[]).await?;
-    shop.hear_of(&intent_id).await?;
+    let shop = confirmation_due().await?;
     give_up(&shop, "send_email").await?;
     let cancel = "update public.reservations set status = 'cancelled', cancel_reason = 'provider'";
     shop.database.execute(cancel, &[]).await?;
