@@ -1,10 +1,10 @@
 drop function kitloop.topup_difference(jsonb);
-drop function kitloop.apply_checkout_session(jsonb);
 drop function kitloop.apply_topup_loss(jsonb);
 drop function kitloop.note_topup_object(uuid, jsonb);
 drop function kitloop.note_topup_loss(uuid, text, bigint, boolean, integer);
 drop function kitloop.settle_topup(uuid);
 drop function kitloop.lock_topup_intent(text);
+drop function kitloop.spend_checkout_key(uuid, integer);
 drop function kitloop.record_checkout_session(uuid, text);
 drop function kitloop.start_topup(text, text, text, uuid, jsonb, bigint, bigint, text);
 drop index public.stripe_webhook_events_unmatched;

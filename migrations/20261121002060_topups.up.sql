@@ -6,16 +6,23 @@ create table public.credit_topups (
     credits bigint not null check (credits between 1 and 100000),
     amount_minor bigint not null check (amount_minor > 0),
     currency text not null check (currency ~ '^[A-Z]{3}$'),
-    status text not null default 'open' check (status in ('open', 'paid', 'expired')),
+    status text not null default 'open' check (status in ('open', 'paid', 'mismatched', 'expired')),
+    generation integer not null default 1,
     checkout_session_id text unique,
     payment_intent_id text unique,
+    paid_minor bigint,
+    paid_currency text,
     taken_back bigint not null default 0 check (taken_back between 0 and credits),
     revision integer not null default 0,
     created_at timestamptz not null default now(),
     paid_at timestamptz,
-    check ((status = 'paid') = (paid_at is not null))
+    check ((status in ('paid', 'mismatched')) = (paid_at is not null))
 );
 create index credit_topups_by_customer on public.credit_topups (customer_id);
+comment on column public.credit_topups.status is
+'mismatched: paid, but not what was asked for, so that it grants nothing.';
+comment on column public.credit_topups.generation is 'Part of the Stripe idempotency key: {id}:checkout:{generation}.';
+comment on column public.credit_topups.paid_minor is 'What Stripe says was paid, which is what was asked for unless mismatched.';
 comment on column public.credit_topups.taken_back is 'Credits that went again because their money did.';
 comment on column public.credit_topups.revision is 'How often taken_back has changed; part of the ledger''s keys.';
 
@@ -39,13 +46,14 @@ alter table public.credit_topup_losses enable row level security;
 revoke all on public.credit_topups, public.credit_topup_losses from anon, authenticated;
 
 -- The operation: begins a top-up, or finds the one that the same request began. The session at Stripe is made after it,
--- under a key of the top-up's id, and noted by record_checkout_session.
+-- under a key of the top-up's id and generation, and noted by record_checkout_session. is_key_old: Stripe may have
+-- forgotten that key (https://docs.stripe.com/api/idempotent_requests: after a day).
 -- Outcomes: started; idempotency_key_reused, request_in_flight. Locks, in order: idempotency row, customer.
 create function kitloop.start_topup(
     p_caller text, p_idempotency_key text, p_request_hash text, p_user_id uuid, p_profile jsonb, p_credits bigint,
     p_credit_price_minor bigint, p_currency text,
-    out outcome text, out replayed boolean, out topup_id uuid, out checkout_session_id text, out credits bigint,
-    out amount_minor bigint, out currency text
+    out outcome text, out replayed boolean, out topup_id uuid, out generation integer, out checkout_session_id text,
+    out credits bigint, out amount_minor bigint, out currency text, out created_at timestamptz, out is_key_old boolean
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -66,18 +74,35 @@ begin
             p_caller, 'create_checkout_session', p_idempotency_key, outcome, jsonb_build_object('topup_id', topup_id)
         );
     end if;
-    select t.checkout_session_id, t.credits, t.amount_minor, t.currency
-    into start_topup.checkout_session_id, start_topup.credits, start_topup.amount_minor, start_topup.currency
+    select t.generation, t.checkout_session_id, t.credits, t.amount_minor, t.currency, t.created_at,
+        t.created_at < clock_timestamp() - interval '23 hours'
+    into start_topup.generation, start_topup.checkout_session_id, start_topup.credits, start_topup.amount_minor,
+        start_topup.currency, start_topup.created_at, start_topup.is_key_old
     from public.credit_topups t
     where t.id = topup_id;
 end
 $$;
 
--- The operation: notes Stripe's id of a top-up's session.
-create function kitloop.record_checkout_session(p_topup_id uuid, p_checkout_session_id text) returns void
+-- The operation: notes Stripe's id of a top-up's session, and returns the one that is the top-up's: it has only one, and
+-- the first that was noted stays. Locks: the top-up.
+create function kitloop.record_checkout_session(p_topup_id uuid, p_checkout_session_id text) returns text
 language sql security definer set search_path = pg_catalog, pg_temp as $$
-    update public.credit_topups t set checkout_session_id = p_checkout_session_id
-    where t.id = p_topup_id and t.checkout_session_id is null
+    update public.credit_topups t
+    set checkout_session_id = coalesce(t.checkout_session_id, p_checkout_session_id)
+    where t.id = p_topup_id
+    returning t.checkout_session_id
+$$;
+
+-- The operation: the idempotency key of a generation is spent, since Stripe stored a failure under it, and no session came
+-- of it. Returns how the top-up goes on: with the next generation, or with the session that another caller noted meanwhile.
+-- However many find the same key spent, it is raised once. Locks: the top-up.
+create function kitloop.spend_checkout_key(
+    p_topup_id uuid, p_generation integer, out generation integer, out checkout_session_id text
+)
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    update public.credit_topups t set generation = greatest(t.generation, p_generation + 1)
+    where t.id = p_topup_id
+    returning t.generation, t.checkout_session_id
 $$;
 
 -- Lets what is said of one intent be heard one after the other: a refund that finds no top-up yet, and the payment that
@@ -136,13 +161,14 @@ end
 $$;
 
 -- The same of a refund or a dispute as Stripe has it: {object, id, amount, currency, status}. One without a status is on
--- its way. A lost dispute stays lost; one in another currency than the top-up's is of all of it.
+-- its way. A lost dispute stays lost; one in another currency than was paid is of all of it.
 create function kitloop.note_topup_object(p_topup_id uuid, p_object jsonb) returns boolean
 language sql set search_path = pg_catalog, pg_temp as $$
     select kitloop.note_topup_loss(
         p_topup_id, p_object ->> 'id',
         case
-            when upper(p_object ->> 'currency') <> t.currency then t.amount_minor
+            when upper(p_object ->> 'currency') <> coalesce(t.paid_currency, t.currency)
+                then coalesce(t.paid_minor, t.amount_minor)
             else (p_object ->> 'amount')::bigint
         end,
         case p_object ->> 'object'
@@ -185,54 +211,9 @@ begin
         when not v_is_new then 'stale'
         when p_fact ->> 'kind' = 'dispute' then 'disputed'
         when p_fact ->> 'status' in ('failed', 'canceled') then 'refund_failed'
-        when (p_fact ->> 'amount_minor')::bigint >= v_topup.amount_minor then 'refunded'
+        when (p_fact ->> 'amount_minor')::bigint >= coalesce(v_topup.paid_minor, v_topup.amount_minor) then 'refunded'
         else 'partially_refunded'
     end;
-end
-$$;
-
--- Applies a fact about a Checkout Session: {checkout_session_id, topup_id (from the metadata), status, payment_status,
--- amount_minor, currency, payment_intent_id, event_id}. Credits are granted once, for the amount that was asked for and
--- only when it is paid; refunds and disputes that came before count then. Decisions: credits_granted, processing,
--- payment_canceled, amount_mismatch (for a person to see to: money_without_credits), stale, unmatched.
--- Locks, in order: the intent, top-up, account.
-create function kitloop.apply_checkout_session(p_fact jsonb) returns text
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-    v_topup public.credit_topups;
-begin
-    perform kitloop.lock_topup_intent(p_fact ->> 'payment_intent_id');
-    select * into v_topup from public.credit_topups t
-    where t.checkout_session_id = p_fact ->> 'checkout_session_id'
-        or t.checkout_session_id is null and t.id = (p_fact ->> 'topup_id')::uuid
-    for update;
-    if not found then
-        return 'unmatched';
-    elsif v_topup.status = 'paid' then
-        return 'stale';
-    elsif p_fact ->> 'payment_status' is distinct from 'paid' and p_fact ->> 'status' = 'expired' then
-        update public.credit_topups t set status = 'expired' where t.id = v_topup.id;
-        return 'payment_canceled';
-    elsif (p_fact ->> 'amount_minor')::bigint is distinct from v_topup.amount_minor
-        or p_fact ->> 'currency' is distinct from v_topup.currency
-    then
-        return 'amount_mismatch';
-    elsif p_fact ->> 'payment_status' is distinct from 'paid' then
-        return 'processing';
-    end if;
-    update public.credit_topups t
-    set status = 'paid', paid_at = clock_timestamp(), payment_intent_id = p_fact ->> 'payment_intent_id',
-        checkout_session_id = p_fact ->> 'checkout_session_id'
-    where t.id = v_topup.id;
-    perform kitloop.enter_credits(
-        v_topup.customer_id, v_topup.credits, 'topup', 'stripe:' || (p_fact ->> 'event_id') || ':topup'
-    );
-    perform kitloop.note_topup_object(v_topup.id, e.payload #> '{data,object}')
-    from public.stripe_webhook_events e
-    where e.decision = 'unmatched' and e.payload #>> '{data,object,payment_intent}' = p_fact ->> 'payment_intent_id'
-        and e.payload #>> '{data,object,object}' in ('refund', 'dispute');
-    perform kitloop.settle_topup(v_topup.id);
-    return 'credits_granted';
 end
 $$;
 
@@ -253,3 +234,4 @@ $$;
 
 grant execute on function kitloop.start_topup(text, text, text, uuid, jsonb, bigint, bigint, text) to kitloop_app;
 grant execute on function kitloop.record_checkout_session(uuid, text) to kitloop_app;
+grant execute on function kitloop.spend_checkout_key(uuid, integer) to kitloop_app;

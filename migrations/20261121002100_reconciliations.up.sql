@@ -7,7 +7,10 @@ create table public.reconciliations (
     is_by_hand boolean not null,
     -- What is read next, and after which object of it.
     phase text not null default 'events' check (
-        phase in ('events', 'payment_intents', 'open_payments', 'refunds', 'disputes', 'owed', 'done')
+        phase in (
+            'events', 'payment_intents', 'open_payments', 'checkout_sessions', 'open_topups', 'refunds', 'disputes', 'owed',
+            'done'
+        )
     ),
     cursor text,
     examined bigint not null default 0,
@@ -186,6 +189,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
                     kitloop.is_dispute_over(f.fact ->> 'status') or not kitloop.is_dispute_over(d.status)
                 ) then 'status'
             end
+            when 'checkout_session' then kitloop.checkout_session_difference(f.fact)
         end as difference
         from jsonb_array_elements(p_facts) with ordinality f (fact, position)
         left join public.payments p on p.payment_intent_id = f.fact ->> 'payment_intent_id'

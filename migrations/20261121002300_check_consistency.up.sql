@@ -158,11 +158,21 @@ $$;
 create function kitloop.money_without_credits() returns setof jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select jsonb_build_object(
-        'event_id', e.id, 'decision', e.decision, 'topup_id', s.session #>> '{metadata,topup_id}'
+        'topup_id', t.id, 'payment_intent_id', t.payment_intent_id, 'paid_minor', t.paid_minor,
+        'currency', t.paid_currency, 'asked_minor', t.amount_minor, 'asked_currency', t.currency
+    )
+    from public.credit_topups t
+    where t.status = 'mismatched' and (
+        select coalesce(sum(l.amount_minor), 0) from public.credit_topup_losses l where l.topup_id = t.id and l.is_gone
+    ) < coalesce(t.paid_minor, t.amount_minor)
+    union all
+    select jsonb_build_object(
+        'event_id', e.id, 'decision', e.decision, 'topup_id', s.session #>> '{metadata,topup_id}',
+        'payment_intent_id', s.session ->> 'payment_intent'
     )
     from public.stripe_webhook_events e
     cross join lateral (select e.payload #> '{data,object}' as session) s
-    where e.decision in ('amount_mismatch', 'unmatched') and s.session ->> 'object' = 'checkout.session'
+    where e.decision = 'unmatched' and s.session ->> 'object' = 'checkout.session'
         and s.session ->> 'payment_status' = 'paid' and s.session #>> '{metadata,topup_id}' is not null
         and not exists (
             select from public.credit_topups t where t.payment_intent_id = s.session ->> 'payment_intent'

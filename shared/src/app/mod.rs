@@ -23,7 +23,16 @@ pub mod webhook;
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+/// How far our clock may be ahead of Stripe's.
+const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// From when on Stripe may say that it made what we asked for at a time.
+fn at_stripe(asked_at: Timestamp) -> Timestamp {
+    asked_at.checked_sub(CLOCK_DIFFERENCE).unwrap_or(asked_at)
+}
 
 /// What is kept of an invocation for the SQL call that records what others said.
 const TIME_TO_RECORD: Duration = Duration::from_secs(4);

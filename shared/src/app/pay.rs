@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::upstream_deadline;
+use super::{at_stripe, upstream_deadline};
 use crate::db::{self, Db, PaymentStep, StartedPayment};
 use crate::domain::{Actor, CaptureMethod, Money, PaymentStatus, ReservationId};
 use crate::error::Error;
@@ -18,9 +18,6 @@ const CLAIM: Duration = Duration::from_secs(15);
 /// How many intents of one payment a call goes through before it gives up: a spent one, one that is spent as soon as it
 /// is made, and one more.
 const ATTEMPTS: usize = 3;
-
-/// How far our clock may be ahead of Stripe's.
-const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A payment that the customer's browser can confirm.
 #[derive(Debug)]
@@ -114,8 +111,7 @@ async fn find_created(
         intent.metadata.get("payment_id") == Some(&payment_id)
             && intent.metadata.get("generation") == Some(&generation)
     };
-    let since = payment.created_at.checked_sub(CLOCK_DIFFERENCE).unwrap_or(payment.created_at);
-    stripe.find_payment_intent_since(since, is_ours, deadline).await
+    stripe.find_payment_intent_since(at_stripe(payment.created_at), is_ours, deadline).await
 }
 
 fn payable(payment: StartedPayment, intent: PaymentIntent) -> Result<PayablePayment, Error> {

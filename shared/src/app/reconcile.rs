@@ -15,14 +15,14 @@ use super::{schedule, upstream_deadline, webhook};
 use crate::db::{self, AppliedEvent, Db, MendedPayment, Reconciliation, ReconciliationReport};
 use crate::domain::{Decision, Fact, Finding, Mending, Period, ReconciliationPhase};
 use crate::error::Error;
-use crate::stripe::{Dispute, Event, Page, PaymentIntent, Refund, Stripe, StripeError};
+use crate::stripe::{CheckoutSession, Dispute, Event, Page, PaymentIntent, Refund, Stripe, StripeError};
 
 /// The name of the run in `cron_runs`.
 pub(super) const RUN_NAME: &str = "reconcile_payments";
 /// What is kept of an invocation for the page that is under way, and the report.
 const TIME_FOR_A_PAGE: Duration = Duration::from_secs(8);
-/// How many open intents are looked up before it is noted how far this came.
-const OPEN_INTENTS: i32 = 25;
+/// How many open intents or sessions are looked up before it is noted how far this came.
+const OPEN_AT_ONCE: i32 = 25;
 /// How many payments are mended in one statement.
 const MENDED_AT_ONCE: i32 = 100;
 
@@ -117,7 +117,14 @@ impl Reconciler<'_> {
                     .await
             }
             ReconciliationPhase::OpenPayments => {
-                self.facts(self.open_payments().await?, fact_of_intent).await
+                self.facts(self.open_payments(deadline).await?, fact_of_intent).await
+            }
+            ReconciliationPhase::CheckoutSessions => {
+                let page = stripe.checkout_sessions_within(window, after, deadline).await?;
+                self.facts(page, fact_of_session).await
+            }
+            ReconciliationPhase::OpenTopups => {
+                self.facts(self.open_topups(deadline).await?, fact_of_session).await
             }
             ReconciliationPhase::Refunds => {
                 let page = stripe.refunds_within(window, after, deadline).await?;
@@ -160,21 +167,16 @@ impl Reconciler<'_> {
         Ok(Examined { examined: page.items.len(), next: page.next })
     }
 
-    /// The next few intents that are still open here although they are older than the window, as they are at Stripe.
-    async fn open_payments(&self) -> Result<Page<PaymentIntent>, Error> {
-        let before = self.run.window.start();
-        let ids = db::open_payment_intents(self.db, before, self.run.cursor.as_deref(), OPEN_INTENTS).await?;
-        let mut items = Vec::new();
-        for id in &ids {
-            match self.stripe.payment_intent(id, upstream_deadline(self.deadline)).await {
-                Ok(intent) => items.push(intent),
-                // Of another account, or of Stripe's test mode.
-                Err(StripeError::Refused { status: 404, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let is_last = i32::try_from(ids.len()).is_ok_and(|count| count < OPEN_INTENTS);
-        Ok(Page { items, next: ids.last().filter(|_| !is_last).cloned() })
+    async fn open_payments(&self, deadline: Instant) -> Result<Page<PaymentIntent>, Error> {
+        let (before, after) = (self.run.window.start(), self.run.cursor.as_deref());
+        let ids = db::open_payment_intents(self.db, before, after, OPEN_AT_ONCE).await?;
+        looked_up(ids, async |id| self.stripe.payment_intent(id, deadline).await).await
+    }
+
+    async fn open_topups(&self, deadline: Instant) -> Result<Page<CheckoutSession>, Error> {
+        let (before, after) = (self.run.window.start(), self.run.cursor.as_deref());
+        let ids = db::open_checkout_sessions(self.db, before, after, OPEN_AT_ONCE).await?;
+        looked_up(ids, async |id| self.stripe.checkout_session(id, deadline).await).await
     }
 
     /// Has money moved that should move and for which nothing is under way.
@@ -223,8 +225,13 @@ impl Reconciler<'_> {
             difference: difference.to_owned(),
             decision: decision.map(|decision| decision.as_str().to_owned()),
             reservation_id,
-            // What is the same as before, or older, changed nothing.
-            is_mended: !matches!(decision, None | Some(Decision::Stale | Decision::AlreadyConfirmed)),
+            is_mended: match decision {
+                // What is the same as before, or older, changed nothing.
+                None | Some(Decision::Stale | Decision::AlreadyConfirmed) => false,
+                // What was paid for credits and is not what was asked for waits for a person.
+                Some(Decision::AmountMismatch) => reservation_id.is_some(),
+                Some(_) => true,
+            },
         };
         self.report(&finding).await
     }
@@ -234,6 +241,28 @@ impl Reconciler<'_> {
         tracing::warn!(object_id, difference, decision, is_mended, "reconcile.difference");
         db::record_finding(self.db, self.run.id, finding).await
     }
+}
+
+/// The next few objects that are still open here although they are older than the window, as they are at Stripe.
+async fn looked_up<T>(
+    ids: Vec<String>,
+    read: impl AsyncFn(&str) -> Result<T, StripeError>,
+) -> Result<Page<T>, Error> {
+    let mut items = Vec::new();
+    for id in &ids {
+        match read(id).await {
+            Ok(object) => items.push(object),
+            // Of another account, or of Stripe's test mode.
+            Err(StripeError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let is_last = i32::try_from(ids.len()).is_ok_and(|count| count < OPEN_AT_ONCE);
+    Ok(Page { items, next: ids.last().filter(|_| !is_last).cloned() })
+}
+
+fn fact_of_session(session: &CheckoutSession) -> Option<(String, Fact)> {
+    Some((session.id.clone(), session.fact()))
 }
 
 /// `None` for an intent in a state that we do not know.

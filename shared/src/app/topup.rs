@@ -2,11 +2,14 @@
 
 use tokio::time::Instant;
 
-use super::upstream_deadline;
+use super::{at_stripe, upstream_deadline};
 use crate::db::{self, Db, StartedTopup, TopupRequest};
 use crate::domain::Money;
 use crate::error::{Code, Error, Refusal};
-use crate::stripe::{CheckoutSession, NewCheckoutSession, Stripe};
+use crate::stripe::{CheckoutSession, NewCheckoutSession, Stripe, StripeError};
+
+/// How many idempotency keys of one top-up a call tries before it gives up.
+const ATTEMPTS: usize = 3;
 
 /// A session that the customer's browser is to be sent to.
 #[derive(Debug)]
@@ -36,35 +39,62 @@ pub async fn start_checkout(
     deadline: Instant,
 ) -> Result<Checkout, Error> {
     let deadline = upstream_deadline(deadline);
-    let topup = db::start_topup(db, request).await?;
-    let session = match &topup.checkout_session_id {
-        Some(id) => stripe.checkout_session(id, deadline).await?,
-        None => {
-            let new = NewCheckoutSession {
-                topup_id: topup.topup_id,
-                credits: topup.credits,
-                // As it was when the top-up began, whatever a credit costs by now.
-                credit_price: topup.credit_price(),
-                success_url,
-                cancel_url,
-            };
-            create(db, stripe, &new, deadline).await?
-        }
+    let mut topup = db::start_topup(db, request).await?;
+    let new = NewCheckoutSession {
+        topup_id: topup.topup_id,
+        credits: topup.credits,
+        // As it was when the top-up began, whatever a credit costs by now.
+        credit_price: topup.credit_price(),
+        success_url,
+        cancel_url,
     };
-    open(topup, session)
+    for _ in 0..ATTEMPTS {
+        let session = match &topup.checkout_session_id {
+            Some(id) => Some(stripe.checkout_session(id, deadline).await?),
+            None => create(db, stripe, &topup, &new, deadline).await?,
+        };
+        match session {
+            Some(session) => return open(topup, session),
+            None => topup = db::spend_checkout_key(db, topup).await?,
+        }
+    }
+    Err(Error::StripeUnavailable("every idempotency key of the top-up is spent".to_owned()))
 }
 
-/// Makes the session and notes it. If that fails, the same request finds the same session by its key at Stripe.
+/// Makes the session, or finds the one that was made, and notes it. If that fails, the same request finds the same session
+/// by its key at Stripe. `None`: the key is spent, since Stripe stored a failure under it, and no session came of it.
 async fn create(
     db: &Db,
     stripe: &Stripe,
+    topup: &StartedTopup,
     new: &NewCheckoutSession<'_>,
     deadline: Instant,
-) -> Result<CheckoutSession, Error> {
-    let key = format!("{}:checkout:1", new.topup_id);
-    let session = stripe.create_checkout_session(new, &key, deadline).await?;
-    db::record_checkout_session(db, new.topup_id, &session.id).await?;
-    Ok(session)
+) -> Result<Option<CheckoutSession>, Error> {
+    let Some(session) = made(stripe, topup, new, deadline).await? else { return Ok(None) };
+    let session_id = db::record_checkout_session(db, topup.topup_id, &session.id).await?;
+    if session_id == session.id {
+        return Ok(Some(session));
+    }
+    // Somebody else noted another one first: nobody may pay this one, of which nobody hears.
+    Ok(Some(stripe.checkout_session(&session_id, deadline).await?))
+}
+
+async fn made(
+    stripe: &Stripe,
+    topup: &StartedTopup,
+    new: &NewCheckoutSession<'_>,
+    deadline: Instant,
+) -> Result<Option<CheckoutSession>, StripeError> {
+    let find = || stripe.find_checkout_session_since(at_stripe(topup.created_at), topup.topup_id, deadline);
+    if topup.is_key_old
+        && let Some(session) = find().await?
+    {
+        return Ok(Some(session));
+    }
+    match stripe.create_checkout_session(new, &topup.idempotency_key(), deadline).await {
+        Err(StripeError::StoredFailure { .. }) => find().await,
+        made => made.map(Some),
+    }
 }
 
 fn open(topup: StartedTopup, session: CheckoutSession) -> Result<Checkout, Error> {

@@ -1,5 +1,6 @@
 //! What customers pay jobs with: `kitloop.credits`, `kitloop.adjust_credits`, and the calls around buying some.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql, Type};
 use uuid::Uuid;
@@ -58,6 +59,12 @@ pub struct TopupRequest<'a> {
 pub struct StartedTopup {
     /// Ours.
     pub topup_id: TopupId,
+    /// Which of its idempotency keys is the one to use.
+    pub generation: i32,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Whether Stripe may have forgotten what was asked for under that key.
+    pub is_key_old: bool,
     /// At Stripe, once it is known here.
     pub checkout_session_id: Option<String>,
     /// How many credits.
@@ -69,6 +76,12 @@ pub struct StartedTopup {
 }
 
 impl StartedTopup {
+    /// The idempotency key of making the session at Stripe: `{top-up id}:checkout:{generation}`.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}:checkout:{}", self.topup_id, self.generation)
+    }
+
     /// What one of its credits costs.
     #[must_use]
     pub fn credit_price(&self) -> Money {
@@ -82,7 +95,8 @@ impl StartedTopup {
 /// # Errors
 /// `idempotency_key_reused`, `request_in_flight`; [`Error::DatabaseUnavailable`].
 pub async fn start_topup(db: &Db, request: &TopupRequest<'_>) -> Result<StartedTopup, Error> {
-    let sql = "select outcome, replayed, topup_id, checkout_session_id, credits, amount_minor, currency
+    let sql = "select outcome, replayed, topup_id, generation, checkout_session_id, credits, amount_minor, currency,
+            created_at, is_key_old
         from kitloop.start_topup($1, $2, $3, $4, $5, $6, $7, $8)";
     let Money { amount_minor, currency } = request.credit_price;
     let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
@@ -99,6 +113,9 @@ pub async fn start_topup(db: &Db, request: &TopupRequest<'_>) -> Result<StartedT
     match row.column("outcome")? {
         "started" => Ok(StartedTopup {
             topup_id: TopupId(row.column("topup_id")?),
+            generation: row.column("generation")?,
+            created_at: row.column("created_at")?,
+            is_key_old: row.column("is_key_old")?,
             checkout_session_id: row.column("checkout_session_id")?,
             credits: row.column("credits")?,
             amount: Money {
@@ -111,13 +128,29 @@ pub async fn start_topup(db: &Db, request: &TopupRequest<'_>) -> Result<StartedT
     }
 }
 
-/// Notes Stripe's id of a top-up's session.
+/// Notes Stripe's id of a top-up's session, and says which one is the top-up's: the first that was noted.
 ///
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
-pub async fn record_checkout_session(db: &Db, topup_id: TopupId, session_id: &str) -> Result<(), Error> {
-    let sql = "select kitloop.record_checkout_session($1, $2)";
-    db.rows(sql, &[(&topup_id.0, Type::UUID), (&session_id, Type::TEXT)]).await.map(drop)
+pub async fn record_checkout_session(db: &Db, topup_id: TopupId, session_id: &str) -> Result<String, Error> {
+    let sql = "select kitloop.record_checkout_session($1, $2) as session_id";
+    db.row(sql, &[(&topup_id.0, Type::UUID), (&session_id, Type::TEXT)]).await?.column("session_id")
+}
+
+/// Goes on after Stripe stored a failure under the top-up's key, from which no session came: with the next key, or with the
+/// session that somebody else noted meanwhile.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn spend_checkout_key(db: &Db, topup: StartedTopup) -> Result<StartedTopup, Error> {
+    let sql = "select generation, checkout_session_id from kitloop.spend_checkout_key($1, $2)";
+    let row = db.row(sql, &[(&topup.topup_id.0, Type::UUID), (&topup.generation, Type::INT4)]).await?;
+    Ok(StartedTopup {
+        generation: row.column("generation")?,
+        checkout_session_id: row.column("checkout_session_id")?,
+        is_key_old: false,
+        ..topup
+    })
 }
 
 /// A user's balance and a page of its entries, newest first, before the entry that `cursor` names.

@@ -24,7 +24,7 @@ pub use cancellations::{
 pub use connection::Db;
 pub use credits::{
     AdjustedCredits, CreditAdjustment, StartedTopup, TopupRequest, adjust_credits, credits,
-    record_checkout_session, start_topup,
+    record_checkout_session, spend_checkout_key, start_topup,
 };
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
 pub use jobs::{
@@ -42,8 +42,8 @@ pub use payments::{
 pub use readiness::{Readiness, readiness};
 pub use reconciliations::{
     MendedPayment, Reconciliation, ReconciliationReport, advance_reconciliation, differences, mend_money,
-    missing_events, open_payment_intents, reconciliation_report, record_finding, settle_fact,
-    start_reconciliation,
+    missing_events, open_checkout_sessions, open_payment_intents, reconciliation_report, record_finding,
+    settle_fact, start_reconciliation,
 };
 pub use reservations::{
     Confirmation, ConfirmationRequest, ReserveRequest, Reserved, ReservedLine, confirm_reservation,

@@ -178,11 +178,35 @@ pub async fn open_payment_intents(
     cursor: Option<&str>,
     limit: i32,
 ) -> Result<Vec<String>, Error> {
-    let sql = "select intent_id from kitloop.open_payment_intents($1, $2, $3) open (intent_id)";
+    let sql = "select open.id from kitloop.open_payment_intents($1, $2, $3) open (id)";
+    ids(db, sql, before, cursor, limit).await
+}
+
+/// Sessions of top-ups that are still open here although they began before a time, after `cursor`, at most `limit`.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`].
+pub async fn open_checkout_sessions(
+    db: &Db,
+    before: Timestamp,
+    cursor: Option<&str>,
+    limit: i32,
+) -> Result<Vec<String>, Error> {
+    let sql = "select open.id from kitloop.open_checkout_sessions($1, $2, $3) open (id)";
+    ids(db, sql, before, cursor, limit).await
+}
+
+async fn ids(
+    db: &Db,
+    sql: &str,
+    before: Timestamp,
+    cursor: Option<&str>,
+    limit: i32,
+) -> Result<Vec<String>, Error> {
     let parameters =
         &[(&before as _, Type::TIMESTAMPTZ), (&cursor as _, Type::TEXT), (&limit as _, Type::INT4)];
     let rows = db.rows(sql, parameters).await?;
-    rows.iter().map(|row| row.column("intent_id")).collect()
+    rows.iter().map(|row| row.column("id")).collect()
 }
 
 /// A payment whose money should move and for which nothing was under way.

@@ -19,6 +19,6 @@ pub struct CheckoutSessionFact {
     pub currency: Option<String>,
     /// The intent that paid.
     pub payment_intent_id: Option<String>,
-    /// The event that says so.
-    pub event_id: String,
+    /// The event that says so; none if Stripe was asked.
+    pub event_id: Option<String>,
 }

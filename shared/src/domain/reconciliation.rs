@@ -13,6 +13,10 @@ text_enum! {
         PaymentIntents = "payment_intents",
         /// Intents made before it that are still open here.
         OpenPayments = "open_payments",
+        /// Checkout Sessions made in the window.
+        CheckoutSessions = "checkout_sessions",
+        /// Those of top-ups that began before it and are still open here.
+        OpenTopups = "open_topups",
         /// Refunds made in the window.
         Refunds = "refunds",
         /// Disputes opened in the window.
@@ -31,7 +35,9 @@ impl ReconciliationPhase {
         match self {
             Self::Events => Self::PaymentIntents,
             Self::PaymentIntents => Self::OpenPayments,
-            Self::OpenPayments => Self::Refunds,
+            Self::OpenPayments => Self::CheckoutSessions,
+            Self::CheckoutSessions => Self::OpenTopups,
+            Self::OpenTopups => Self::Refunds,
             Self::Refunds => Self::Disputes,
             Self::Disputes => Self::Owed,
             Self::Owed | Self::Done => Self::Done,

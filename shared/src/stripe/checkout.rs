@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::client::{Stripe, path};
 use super::objects::{id_of, null_as_default};
+use super::pages::Pages;
 use super::transport::StripeError;
-use crate::domain::{CheckoutSessionFact, Money, TopupId};
+use crate::domain::{CheckoutSessionFact, Fact, Money, TopupId};
 
 /// A Checkout Session, as far as it says what was paid.
 #[derive(Debug, Clone, Deserialize)]
@@ -93,21 +96,47 @@ impl Stripe {
     ) -> Result<CheckoutSession, StripeError> {
         self.get(path("checkout/sessions", id, None), Vec::new(), deadline).await
     }
+
+    /// The newest session of a top-up, of those made at or after a time:
+    /// <https://docs.stripe.com/api/checkout/sessions/list>.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn find_checkout_session_since(
+        &self,
+        created_gte: Timestamp,
+        topup_id: TopupId,
+        deadline: Instant,
+    ) -> Result<Option<CheckoutSession>, StripeError> {
+        let filter = vec![("created[gte]", created_gte.as_second().to_string())];
+        let is_wanted = |session: &CheckoutSession| session.topup_id() == Some(topup_id.0);
+        Pages::new(self, "/v1/checkout/sessions", filter, deadline).find(is_wanted).await
+    }
 }
 
 impl CheckoutSession {
+    /// What the session, just read from Stripe, says.
+    #[must_use]
+    pub fn fact(&self) -> Fact {
+        self.fact_of(None)
+    }
+
     /// What an event says of the session.
-    pub(super) fn fact_of(&self, event_id: &str) -> CheckoutSessionFact {
-        CheckoutSessionFact {
+    pub(super) fn fact_of(&self, event_id: Option<&str>) -> Fact {
+        Fact::CheckoutSession(CheckoutSessionFact {
             checkout_session_id: self.id.clone(),
-            topup_id: self.metadata.get("topup_id").and_then(|id| id.parse().ok()),
+            topup_id: self.topup_id(),
             status: self.status.clone(),
             payment_status: self.payment_status.clone(),
             amount_minor: self.amount_total,
             currency: self.currency.clone(),
             payment_intent_id: self.payment_intent.clone(),
-            event_id: event_id.to_owned(),
-        }
+            event_id: event_id.map(str::to_owned),
+        })
+    }
+
+    fn topup_id(&self) -> Option<Uuid> {
+        self.metadata.get("topup_id")?.parse().ok()
     }
 }
 

@@ -24,7 +24,7 @@ impl Event {
             EventObject::Refund(refund) => Some(refund.fact()),
             EventObject::Dispute(dispute) => Some(dispute.fact_at(Some(self.created))),
             EventObject::Subscription(subscription) => subscription.fact_at(self.created),
-            EventObject::CheckoutSession(session) => Some(Fact::CheckoutSession(session.fact_of(&self.id))),
+            EventObject::CheckoutSession(session) => Some(session.fact_of(Some(&self.id))),
             EventObject::Other | EventObject::Unreadable(_) => None,
         }
     }

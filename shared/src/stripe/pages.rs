@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::checkout::CheckoutSession;
 use super::client::Stripe;
 use super::objects::{PaymentIntent, Refund};
 use super::transport::{Parameters, StripeError};
@@ -42,7 +43,7 @@ macro_rules! listed {
     )* };
 }
 
-listed!(PaymentIntent, Refund);
+listed!(CheckoutSession, PaymentIntent, Refund);
 
 /// An object that is read as it came.
 impl Listed for Value {

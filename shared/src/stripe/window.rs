@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::checkout::CheckoutSession;
 use super::event::Event;
 use super::objects::{Dispute, PaymentIntent, Refund};
 use super::pages::Page;
@@ -43,6 +44,19 @@ impl Stripe {
         let mut filter = created_within(window);
         filter.push(("expand[]", "data.latest_charge".to_owned()));
         self.readable_page("/v1/payment_intents", filter, after, deadline).await
+    }
+
+    /// Checkout Sessions made in the window: <https://docs.stripe.com/api/checkout/sessions/list>.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn checkout_sessions_within(
+        &self,
+        window: Period,
+        after: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Page<CheckoutSession>, StripeError> {
+        self.readable_page("/v1/checkout/sessions", created_within(window), after, deadline).await
     }
 
     /// Refunds made in the window: <https://docs.stripe.com/api/refunds/list>.

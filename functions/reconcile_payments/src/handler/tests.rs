@@ -3,6 +3,7 @@
 mod door;
 mod mending;
 mod runs;
+mod topups;
 mod windows;
 
 use std::time::Duration;

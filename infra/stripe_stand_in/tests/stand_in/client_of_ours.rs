@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kitloop::config::StripeConfig;
 use kitloop::domain::{
-    CaptureMethod, Currency, Money, PaymentId, ProviderId, RefundId, ReservationId, TopupId,
+    CaptureMethod, Currency, Money, PaymentId, Period, ProviderId, RefundId, ReservationId, TopupId,
 };
 use kitloop::network::Network;
 use kitloop::stripe::{API_VERSION, NewCheckoutSession, NewPaymentIntent, NewRefund, Stripe, StripeError};
@@ -95,6 +95,47 @@ async fn a_session_and_its_payment_carry_what_finds_them_again() -> anyhow::Resu
     let intent = stripe.payment_intent(&intent, in_seconds(5)).await?;
     for metadata in [&paid.metadata, &intent.metadata] {
         assert_eq!(metadata.get("topup_id"), Some(&Uuid::nil().to_string()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_is_looked_for_by_its_top_up_and_since_a_time() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let stripe = client_of(&stand_in)?;
+    let wanted = TopupId(Uuid::from_u128(1));
+    let new = NewCheckoutSession { topup_id: wanted, ..new_session() };
+    let made = stripe.create_checkout_session(&new, "t1:checkout:1", in_seconds(5)).await?;
+    stripe.create_checkout_session(&new_session(), "t0:checkout:1", in_seconds(5)).await?;
+    Api::of(&stand_in).checkout(&[("metadata[topup_id]", "none")]).await?;
+    let now = jiff::Timestamp::now();
+    let find = async |seconds: i64, topup_id| {
+        let since = now.checked_add(jiff::SignedDuration::from_secs(seconds))?;
+        let found = stripe.find_checkout_session_since(since, topup_id, in_seconds(5)).await?;
+        anyhow::Ok(found.map(|session| session.id))
+    };
+    assert_eq!(find(-60, wanted).await?, Some(made.id));
+    assert_eq!(find(60, wanted).await?, None);
+    assert_eq!(find(-60, TopupId(Uuid::from_u128(2))).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_of_a_window_come_page_by_page() -> anyhow::Result<()> {
+    let stand_in = StandIn::start(None).await?;
+    let (stripe, api) = (client_of(&stand_in)?, Api::of(&stand_in));
+    for _ in 0..101 {
+        api.checkout(&[]).await?;
+    }
+    let now = jiff::Timestamp::now();
+    let at = |seconds| now.checked_add(jiff::SignedDuration::from_secs(seconds));
+    let window = Period::new(at(-3600)?, at(60)?)?;
+    let first = stripe.checkout_sessions_within(window, None, in_seconds(5)).await?;
+    let last = stripe.checkout_sessions_within(window, first.next.as_deref(), in_seconds(5)).await?;
+    assert_eq!((first.items.len(), last.items.len(), last.next), (100, 1, None));
+    for (from, to) in [(-7200, -3600), (60, 120)] {
+        let other = Period::new(at(from)?, at(to)?)?;
+        assert!(stripe.checkout_sessions_within(other, None, in_seconds(5)).await?.items.is_empty());
     }
     Ok(())
 }

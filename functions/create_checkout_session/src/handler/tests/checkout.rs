@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use stripe_stand_in::FaultKind;
+use stripe_stand_in::{FaultKind, StatusFault};
 use test_support::door::ensure_problem;
-use test_support::{HttpCall, Shop};
+use test_support::{HttpCall, Shop, wait_until};
 use uuid::Uuid;
 
 use super::{answer, buy, sessions};
@@ -71,6 +71,123 @@ async fn with_stripe_away_the_same_request_works_later() -> Result<()> {
     shop.stripe.admin().clear_faults().await?;
     assert_eq!(answer(&shop, &buy(user_id, "a")?).await?.status, 200);
     assert_eq!(shop.count("credit_topups").await?, 1);
+    Ok(())
+}
+
+/// (generation, session) of the only top-up.
+async fn topup(shop: &Shop) -> Result<Value> {
+    let sql = "select jsonb_build_array(generation, checkout_session_id) from public.credit_topups";
+    shop.database.value(sql, &[]).await
+}
+
+fn stored_failure(with_work: bool) -> FaultKind {
+    FaultKind::Status(StatusFault { status: 500, with_work, ..StatusFault::default() })
+}
+
+#[tokio::test]
+async fn a_stored_failure_without_a_session_takes_the_next_key() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 1, stored_failure(false)).await?;
+    let reply = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.header("idempotent-replayed"), Some("false"), "it is the first answer to this request");
+    assert_eq!(topup(&shop).await?, json!([2, reply.at("/session_id")]));
+    let again = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!((&again.body, sessions(&shop).await?.len()), (&reply.body, 1));
+    assert!(shop.stripe.admin().conflicting_keys().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stored_failure_behind_which_a_session_was_made_finds_it() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 1, stored_failure(true)).await?;
+    let reply = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!((reply.status, sessions(&shop).await?.len()), (200, 1), "{}", reply.body);
+    assert_eq!(topup(&shop).await?, json!([1, reply.at("/session_id")]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn when_every_key_is_spent_the_same_request_works_later() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 100, stored_failure(false)).await?;
+    ensure_problem(&answer(&shop, &buy(user_id, "a")?).await?, 503, "stripe_unavailable", "spent")?;
+    shop.stripe.admin().clear_faults().await?;
+    let reply = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!(topup(&shop).await?, json!([4, reply.at("/session_id")]));
+    assert_eq!(sessions(&shop).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_list_to_look_at_no_other_key_is_taken() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    let admin = shop.stripe.admin();
+    admin.fail_next("POST", "/v1/checkout/sessions", 1, stored_failure(true)).await?;
+    let away = StatusFault { status: 500, should_retry: Some(false), ..StatusFault::default() };
+    admin.fail_next("GET", "/v1/checkout/sessions", 1, FaultKind::Status(away)).await?;
+    ensure_problem(&answer(&shop, &buy(user_id, "a")?).await?, 503, "stripe_unavailable", "no list")?;
+    assert_eq!(topup(&shop).await?, json!([1, null]));
+    let reply = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!(topup(&shop).await?, json!([1, reply.at("/session_id")]));
+    assert_eq!(sessions(&shop).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn everybody_who_meets_the_same_stored_failure_gets_the_same_session() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 1, stored_failure(false)).await?;
+    let call = buy(user_id, "a")?;
+    let replies = tokio::join!(answer(&shop, &call), answer(&shop, &call), answer(&shop, &call));
+    let replies = [replies.0?, replies.1?, replies.2?];
+    let session_id = replies[0].at("/session_id");
+    assert!(replies.iter().all(|reply| reply.at("/session_id") == session_id), "{replies:?}");
+    assert_eq!((topup(&shop).await?, sessions(&shop).await?.len()), (json!([2, session_id]), 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_that_stripe_has_forgotten_the_key_of_is_not_made_again() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user_id = Uuid::new_v4();
+    let first = answer(&shop, &buy(user_id, "a")?).await?;
+    let days_ago = "update public.credit_topups
+        set checkout_session_id = null, created_at = created_at - interval '1 day'";
+    shop.database.execute(days_ago, &[]).await?;
+    shop.stripe.admin().forget_idempotency_keys().await?;
+    let again = answer(&shop, &buy(user_id, "a")?).await?;
+    assert_eq!(again.at("/session_id"), first.at("/session_id"));
+    assert_eq!((topup(&shop).await?, sessions(&shop).await?.len()), (json!([1, first.at("/session_id")]), 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_session_that_is_not_the_top_ups() -> Result<()> {
+    let shop = Shop::open().await?;
+    let others = answer(&shop, &buy(Uuid::new_v4(), "a")?).await?;
+    let session_id = others.at("/session_id").as_str().context("no session")?;
+    shop.database.execute("update public.credit_topups set checkout_session_id = null", &[]).await?;
+    let slow = FaultKind::Slow { delay_ms: 1_000 };
+    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 1, slow).await?;
+    let call = buy(Uuid::new_v4(), "a")?;
+    let note = async {
+        // While Stripe takes its time, somebody else notes another session, of an earlier key.
+        wait_until("the top-up begins", async || Ok(shop.count("credit_topups").await? == 2)).await?;
+        let sql = "update public.credit_topups set checkout_session_id = $1
+            where created_at = (select max(created_at) from public.credit_topups)";
+        shop.database.execute(sql, &[&session_id]).await
+    };
+    let (reply, noted) = tokio::join!(answer(&shop, &call), note);
+    noted?;
+    assert_eq!(reply?.at("/session_id"), others.at("/session_id"));
+    assert_eq!(sessions(&shop).await?.len(), 2);
     Ok(())
 }
 

@@ -72,7 +72,8 @@ async fn with_stripe_away_the_schedule_hears_of_it_and_the_next_run_goes_on() ->
     let shop = Shop::open().await?;
     let (reservation_id, _) = shop.hold_paid_at_stripe().await?;
     let admin = shop.stripe.admin();
-    for path in ["/v1/events", "/v1/payment_intents", "/v1/refunds", "/v1/disputes"] {
+    for path in ["/v1/events", "/v1/payment_intents", "/v1/checkout/sessions", "/v1/refunds", "/v1/disputes"]
+    {
         admin.fail_next("GET", path, 10, final_failure()).await?;
         assert!(matches!(run(&shop).await?, Err(Error::StripeUnavailable(_))), "{path}");
         admin.clear_faults().await?;

@@ -11,7 +11,7 @@ use super::money::disputed;
 use super::shop::{Shop, refund};
 
 /// Everything that the login role of the functions may do.
-const OPERATIONS: [&str; 41] = [
+const OPERATIONS: [&str; 43] = [
     "adjust_credits",
     "advance_reconciliation",
     "apply_stripe_event",
@@ -29,6 +29,7 @@ const OPERATIONS: [&str; 41] = [
     "finish_job",
     "mend_money",
     "missing_events",
+    "open_checkout_sessions",
     "open_payment_intents",
     "ops_audit",
     "ops_counts",
@@ -49,6 +50,7 @@ const OPERATIONS: [&str; 41] = [
     "retry_job",
     "settle_fact",
     "settle_payment_intent",
+    "spend_checkout_key",
     "start_cron_run",
     "start_payment",
     "start_reconciliation",
