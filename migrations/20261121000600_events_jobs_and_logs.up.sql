@@ -53,16 +53,23 @@ comment on column public.notification_logs.message_id is 'Resend''s.';
 
 create table public.jobs (
     id uuid primary key default gen_random_uuid(),
-    kind text not null check (
-        kind in ('cancel_payment_intent', 'capture_payment_intent', 'refund_payment', 'send_email')
-    ),
+    kind text not null check (kind ~ '^[a-z][a-z_]{0,62}$'),
     status text not null default 'queued' check (status in ('queued', 'running', 'succeeded', 'failed', 'obsolete')),
     payment_id uuid references public.payments,
     refund_id uuid references public.refunds,
     notification_id uuid references public.notification_logs,
+    customer_id uuid references public.customers,
+    provider_id uuid references public.providers,
+    credits bigint check (credits > 0),
+    input jsonb,
+    result jsonb,
+    is_replayed boolean not null default false,
+    priority smallint not null generated always as (
+        case when customer_id is not null then 2 when notification_id is not null then 1 else 0 end
+    ) stored,
     generation integer not null default 1,
     attempts integer not null default 0,
-    max_attempts integer not null default 12,
+    max_attempts integer not null default 12 check (max_attempts > 0),
     run_after timestamptz not null default now(),
     locked_by text,
     lease_until timestamptz,
@@ -71,16 +78,31 @@ create table public.jobs (
     created_at timestamptz not null default now(),
     finished_at timestamptz,
     check ((status = 'running') = (lease_until is not null)),
-    check ((kind = 'send_email') = (payment_id is null)),
+    check (num_nonnulls(payment_id, notification_id, customer_id) = 1),
+    check (
+        (kind in ('cancel_payment_intent', 'capture_payment_intent', 'refund_payment')) = (payment_id is not null)
+    ),
     check ((kind = 'send_email') = (notification_id is not null)),
-    check ((kind = 'refund_payment') = (refund_id is not null))
+    check ((kind = 'refund_payment') = (refund_id is not null)),
+    check (num_nonnulls(customer_id, credits, input) in (0, 3)),
+    check (provider_id is null or customer_id is not null),
+    check ((result is not null) = (customer_id is not null and status = 'succeeded'))
 );
 create unique index jobs_one_open_per_payment on public.jobs (kind, payment_id)
 where refund_id is null and status in ('queued', 'running');
 create unique index jobs_one_open_per_refund on public.jobs (refund_id) where status in ('queued', 'running');
 create index jobs_by_payment on public.jobs (payment_id);
-create index jobs_due on public.jobs (run_after) where status in ('queued', 'running');
-comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}.';
+create index jobs_due on public.jobs (priority, run_after) where status in ('queued', 'running');
+create index jobs_by_customer on public.jobs (customer_id) where customer_id is not null;
+comment on column public.jobs.kind is
+'What Stripe or an e-mail is needed for, or a kind that customers pay for, of which the worker has the list.';
+comment on column public.jobs.customer_id is 'Who pays for the job with credits.';
+comment on column public.jobs.credits is 'What the job costs: held while it is open, spent when it succeeds.';
+comment on column public.jobs.provider_id is 'For which shop a paid job works, if it is for one.';
+comment on column public.jobs.is_replayed is 'Whether the request that made a paid job was made again with its key.';
+comment on column public.jobs.priority is
+'Money first: neither a mail server that hangs nor a thousand exports keep refunds waiting.';
+comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}; of a paid job, how often credits were held for it.';
 comment on column public.jobs.fencing_token is 'Grows with each claim; a worker whose token is old may not finish the job.';
 
 -- A job that was given up, each time that it was: a person has to look.

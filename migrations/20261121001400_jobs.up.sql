@@ -1,5 +1,6 @@
--- What has to be done elsewhere because of a decision (at Stripe; an e-mail): written with the decision, claimed by a
--- lease, checked again when claimed, finished only by the worker that holds the newest token.
+-- What has to be done elsewhere because of a decision (at Stripe; an e-mail), and what customers pay for with credits
+-- (paid jobs): written with the decision, claimed by a lease, checked again when claimed, finished only by the worker
+-- that holds the newest token.
 
 -- Whether the reason of a job still holds: money is moved for what is true now, not for what was true then.
 create function kitloop.job_still_holds(p_job public.jobs) returns boolean
@@ -26,11 +27,13 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
             join public.reservations r on r.id = n.reservation_id
             where n.id = p_job.notification_id
         )
+        else p_job.customer_id is not null
     end
 $$;
 
--- Ends a job as failed, with a dead letter: a person has to look. A payment that could not be captured may be declined again; what
--- a refund should have carried is owed. The caller holds the payment and the job.
+-- Ends a job as failed, with a dead letter: a person has to look. A payment that could not be captured may be declined
+-- again; what a refund should have carried is owed; what a customer would have paid for a job comes back. The caller holds
+-- the payment and the job. Locks: the credit account of a paid job.
 create function kitloop.fail_job(p_job_id uuid, p_error text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -55,7 +58,9 @@ begin
             update public.notification_logs n set status = 'failed', last_error = p_error
             where n.id = v_job.notification_id;
         else
-            null;
+            if v_job.customer_id is not null then
+                perform kitloop.enter_job_credits(v_job, 'release');
+            end if;
     end case;
 end
 $$;
@@ -99,13 +104,15 @@ $$;
 
 -- The operation: claims the next due job, or one whose lease ran out; no row when there is none. Jobs whose reason is
 -- gone or whose attempts are used up end on the way; refunds wait for the end of a dispute. amount_minor: what to refund
--- or capture. notification: what an e-mail tells. is_key_old: Stripe may have forgotten the idempotency key
+-- or capture. notification: what an e-mail tells. user_id, provider_id, input: who wants a paid job, for which shop, and
+-- what exactly. is_key_old: Stripe may have forgotten the idempotency key
 -- (https://docs.stripe.com/api/idempotent_requests: after a day). Locks: the job's row, skipping those that others hold.
 create function kitloop.claim_job(
     p_worker text, p_lease_seconds integer
 ) returns table (
     job_id uuid, kind text, fencing_token bigint, generation integer, reservation_id uuid, payment_intent_id text,
-    amount_minor bigint, refund_id uuid, notification jsonb, is_key_old boolean
+    amount_minor bigint, refund_id uuid, notification jsonb, user_id uuid, provider_id uuid, input jsonb,
+    is_key_old boolean
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -115,8 +122,7 @@ begin
         select * into v_job from public.jobs j
         where (j.status = 'queued' and j.run_after <= clock_timestamp())
             or (j.status = 'running' and j.lease_until <= clock_timestamp())
-        -- Money first: a mail server that hangs must not keep refunds waiting.
-        order by j.kind = 'send_email', j.run_after
+        order by j.priority, j.run_after
         limit 1
         for update skip locked;
         if not found then
@@ -150,35 +156,37 @@ begin
     return query
     select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, coalesce(p.reservation_id, n.reservation_id),
         p.payment_intent_id, coalesce(r.amount_minor, p.amount_minor), r.id,
-        kitloop.notification_document(n), v_job.created_at < clock_timestamp() - interval '23 hours'
-    from (select v_job.payment_id, v_job.refund_id, v_job.notification_id) job
+        kitloop.notification_document(n), c.user_id, v_job.provider_id, v_job.input,
+        v_job.created_at < clock_timestamp() - interval '23 hours'
+    from (select v_job.payment_id, v_job.refund_id, v_job.notification_id, v_job.customer_id) job
     left join public.payments p on p.id = job.payment_id
     left join public.refunds r on r.id = job.refund_id
-    left join public.notification_logs n on n.id = job.notification_id;
+    left join public.notification_logs n on n.id = job.notification_id
+    left join public.customers c on c.id = job.customer_id;
 end
 $$;
 
 -- The operation: gives a job back after an error. p_is_final: no further attempt makes sense. p_new_generation: the
 -- idempotency key at Stripe is spent. The pause grows: min(900 s, 10 s * 3^(attempt - 1)), of which a random half.
 -- Refusals are counted; while Stripe is only away, cancelling and refunding go on for ever, since money depends on it.
--- An e-mail is given up after 23 h (is_email_too_old).
--- Outcomes: retried, failed, fenced. Locks, in order: reservation, payment, job.
+-- An e-mail is given up after 23 h (is_email_too_old), a paid job when its attempts are used up.
+-- Outcomes: retried, failed, fenced. Locks, in order: reservation, payment, job, credit account.
 create function kitloop.retry_job(
     p_job_id uuid, p_fencing_token bigint, p_error text, p_is_final boolean, p_new_generation boolean, out outcome text
 )
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
+    v_is_counted boolean;
 begin
     perform kitloop.lock_job_subject(p_job_id);
     select * into v_job from public.jobs j
     where j.id = p_job_id and j.fencing_token = p_fencing_token and j.status = 'running'
     for update;
-    if not found then
+    v_is_counted := p_new_generation or v_job.kind = 'capture_payment_intent' or v_job.customer_id is not null;
+    if v_job.id is null then
         outcome := 'fenced';
-    elsif p_is_final or (
-        v_job.attempts >= v_job.max_attempts and (p_new_generation or v_job.kind = 'capture_payment_intent')
-    ) or kitloop.is_email_too_old(v_job) then
+    elsif p_is_final or (v_is_counted and v_job.attempts >= v_job.max_attempts) or kitloop.is_email_too_old(v_job) then
         perform kitloop.fail_job(p_job_id, p_error);
         outcome := 'failed';
     else
@@ -186,10 +194,7 @@ begin
         set status = 'queued', lease_until = null, last_error = p_error,
             generation = j.generation + p_new_generation::integer,
             -- While Stripe is only away nothing is used up; from the sixth attempt on the pause is the longest there is.
-            attempts = case
-                when p_new_generation or v_job.kind = 'capture_payment_intent' then j.attempts
-                else least(j.attempts, 6)
-            end,
+            attempts = case when v_is_counted then j.attempts else least(j.attempts, 6) end,
             run_after = clock_timestamp()
                 + make_interval(secs => least(900, 10 * 3 ^ (j.attempts - 1)) * (0.5 + random() / 2))
         where j.id = p_job_id;

@@ -4,6 +4,7 @@ drop function kitloop.authorization_without_booking();
 drop function kitloop.money_without_credits();
 drop function kitloop.unmatched_refunds_minor(text);
 drop function kitloop.wrong_topups();
+drop function kitloop.wrong_job_credits();
 drop function kitloop.wrong_balances();
 drop function kitloop.wrong_receipts();
 drop function kitloop.refunds_owed();

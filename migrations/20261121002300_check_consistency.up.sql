@@ -98,6 +98,26 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     where coalesce(a.balance, 0) <> coalesce(l.entries, 0)
 $$;
 
+-- Paid jobs that the ledger tells otherwise of than they do themselves: credits are held while a job is open, spent once it
+-- has succeeded, back when it has failed.
+create function kitloop.wrong_job_credits() returns setof jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_object(
+        'job_id', j.id, 'status', j.status, 'credits', j.credits, 'entered', l.entered, 'consumed', l.consumed
+    )
+    from public.jobs j
+    left join (
+        select l.job_id, sum(l.amount) as entered, count(*) filter (where l.entry_type = 'consume') as consumed
+        from public.credit_ledger l
+        where l.job_id is not null
+        group by l.job_id
+    ) l on l.job_id = j.id
+    where j.customer_id is not null and (
+        coalesce(l.entered, 0) <> case when j.status = 'failed' then 0 else -j.credits end
+        or coalesce(l.consumed, 0) <> (j.status = 'succeeded')::integer
+    )
+$$;
+
 -- Top-ups that the ledger tells otherwise of than they do themselves: what was sold, what was taken back and is owed, and
 -- the share of the credits that belongs to the money that went back.
 create function kitloop.wrong_topups() returns setof jsonb
@@ -202,8 +222,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The operation. Violations: overbooked, money_without_booking, refund_owed, authorization_without_booking,
--- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_balance, wrong_topup, money_without_credits,
--- wrong_dispute_flag, wrong_blocks_until, event_failed, event_without_effect.
+-- refunded_too_much, capture_without_job, confirmed_without_payment, wrong_receipt, wrong_balance, wrong_job_credits,
+-- wrong_topup, money_without_credits, failed_without_dead_letter, wrong_dispute_flag, wrong_blocks_until, event_failed,
+-- event_without_effect.
 create function kitloop.check_consistency() returns table (violation text, details jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'overbooked', o from kitloop.overbooked_gear(clock_timestamp()) o
@@ -240,9 +261,15 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     union all
     select 'wrong_balance', b from kitloop.wrong_balances() b
     union all
+    select 'wrong_job_credits', c from kitloop.wrong_job_credits() c
+    union all
     select 'wrong_topup', t from kitloop.wrong_topups() t
     union all
     select 'money_without_credits', m from kitloop.money_without_credits() m
+    union all
+    select 'failed_without_dead_letter', jsonb_build_object('job_id', j.id, 'kind', j.kind)
+    from public.jobs j
+    where j.status = 'failed' and not exists (select from public.job_dead_letters l where l.job_id = j.id)
     union all
     select 'wrong_dispute_flag', jsonb_build_object('reservation_id', r.id)
     from public.reservations r

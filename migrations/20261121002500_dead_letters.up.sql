@@ -8,7 +8,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         select jsonb_build_object(
             'id', l.id, 'job_id', l.job_id, 'kind', l.kind, 'attempts', l.attempts,
             'last_error', kitloop.ops_masked(l.last_error), 'payment_id', j.payment_id, 'refund_id', j.refund_id,
-            'notification_id', j.notification_id, 'job_status', j.status, 'created_at', j.created_at,
+            'notification_id', j.notification_id, 'customer_id', j.customer_id, 'job_status', j.status, 'created_at', j.created_at,
             'died_at', l.died_at, 'replayed_at', l.replayed_at, 'replayed_by', l.replayed_by
         )
         from public.job_dead_letters l
@@ -25,9 +25,12 @@ $$;
 
 -- Takes back what fail_job did, and queues the job, if what it is for is still wanted and not under way another way. Only
 -- what Stripe itself never does twice gets a new idempotency key. A refund keeps its own, and one whose key Stripe may have
--- forgotten is looked up before it is made (is_key_old in claim_job), so that it is not made again. The caller holds reservation, payment and job.
+-- forgotten is looked up before it is made (is_key_old in claim_job), so that it is not made again. A paid job's credits are
+-- held again. The caller holds reservation, payment, job and credit account.
 create function kitloop.revive_job(p_job public.jobs) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    v_job public.jobs;
 begin
     -- Resend has forgotten the key of an e-mail that old (is_email_too_old): it might tell somebody twice.
     if p_job.kind = 'send_email' and p_job.created_at < clock_timestamp() - interval '23 hours' then
@@ -59,16 +62,37 @@ begin
     end case;
     update public.jobs j
     set status = 'queued', attempts = 0, run_after = clock_timestamp(), finished_at = null,
-        generation = j.generation + (j.kind in ('capture_payment_intent', 'cancel_payment_intent'))::integer
-    where j.id = p_job.id and j.status = 'failed' and kitloop.job_still_holds(j);
-    return found;
+        generation = j.generation
+            + (j.kind in ('capture_payment_intent', 'cancel_payment_intent') or j.customer_id is not null)::integer
+    where j.id = p_job.id and j.status = 'failed' and kitloop.job_still_holds(j)
+    returning * into v_job;
+    if v_job.customer_id is not null then
+        perform kitloop.enter_job_credits(v_job, 'hold');
+    end if;
+    return v_job.id is not null;
+end
+$$;
+
+-- Whether a job could be paid for again; one that costs no credits always can. The caller holds the job.
+-- Locks: the credit account.
+create function kitloop.can_pay_again(p_job public.jobs) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    v_account public.credit_accounts;
+begin
+    if p_job.customer_id is null then
+        return true;
+    end if;
+    v_account := kitloop.lock_credit_account(p_job.customer_id);
+    return v_account.balance >= p_job.credits;
 end
 $$;
 
 -- The operation: an operator has a job run again that was given up. A letter whose job is obsolete is done with as well:
--- what it asked a person for has happened another way, or must not happen any more.
--- Outcomes: replayed; dead_letter_not_found, already_replayed, job_obsolete.
--- Locks, in order: reservation, payment, job, dead letter.
+-- what it asked a person for has happened another way, or must not happen any more. One whose customer has not the credits
+-- stays open.
+-- Outcomes: replayed; dead_letter_not_found, already_replayed, job_obsolete, insufficient_credits.
+-- Locks, in order: reservation, payment, job, dead letter, credit account.
 create function kitloop.replay_dead_letter(
     p_dead_letter_id uuid, p_operator text, out outcome text, out job_id uuid, out kind text
 )
@@ -89,6 +113,8 @@ begin
     select * into strict v_letter from public.job_dead_letters l where l.id = p_dead_letter_id for update;
     if v_letter.replayed_at is not null then
         outcome := 'already_replayed';
+    elsif not kitloop.can_pay_again(v_job) then
+        outcome := 'insufficient_credits';
     else
         outcome := case when kitloop.revive_job(v_job) then 'replayed' else 'job_obsolete' end;
         update public.job_dead_letters l set replayed_at = clock_timestamp(), replayed_by = p_operator

@@ -104,6 +104,8 @@ pub struct Config {
     pub function_timeout: Duration,
     /// `RUN_JOBS_BEAT_MS`: how often the worker looks for work, and says that it lives, in milliseconds.
     pub beat_interval: Duration,
+    /// `JOB_RUNNING_STALE_SECONDS`: a job that has been running for so long has lost its worker, and is done again.
+    pub job_stale_after: Duration,
     /// The database, where it is called.
     pub database: Option<DatabaseConfig>,
     /// How callers' tokens are verified, where they are.
@@ -157,6 +159,8 @@ const DEFAULT_ENVIRONMENT: &str = "local";
 /// One Stripe attempt may take this long (the deadline of the invocation bounds all attempts together).
 const STRIPE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// In bytes; what is shorter can be guessed over the network.
+/// In seconds: no job takes so long (`app::jobs`).
+const SHORTEST_JOB_LEASE: u64 = 20;
 const SHORTEST_SHARED_SECRET: usize = 16;
 /// In bytes; RFC 7518 §3.2: a key as long as the hash. What is shorter can be guessed from a single token.
 const SHORTEST_HS256_SECRET: usize = 32;
@@ -200,6 +204,11 @@ impl Config {
             environment: reader.text_or(ENVIRONMENT, DEFAULT_ENVIRONMENT),
             function_timeout: Duration::from_secs(reader.integer_or("FUNCTION_TIMEOUT_SECONDS", 1..=900, 15)),
             beat_interval: Duration::from_millis(reader.integer_or("RUN_JOBS_BEAT_MS", 100..=30_000, 10_000)),
+            job_stale_after: Duration::from_secs(reader.integer_or(
+                "JOB_RUNNING_STALE_SECONDS",
+                SHORTEST_JOB_LEASE..=3600,
+                300,
+            )),
             database: needs.database.then(|| database::database(&mut reader)).flatten(),
             tokens: tokens(&mut reader, needs.tokens),
             stripe: stripe(&mut reader, needs.stripe_api),

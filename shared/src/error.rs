@@ -40,6 +40,23 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// The stable code that clients read, whatever else the log tells.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::DatabaseUnavailable(_) => "database_unavailable",
+            Self::StripeUnavailable(_) => "stripe_unavailable",
+            Self::AlertUndelivered(_) => "alert_undelivered",
+            Self::TokenKeysUnavailable(_) => "token_keys_unavailable",
+            Self::OutOfTime => "out_of_time",
+            Self::StripeRefused(_) => "stripe_refused",
+            Self::Database(_) | Self::Panicked | Self::Internal(_) => "internal_error",
+        }
+    }
+}
+
 /// An expected "no", with all that the caller may know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -181,6 +198,8 @@ codes! {
     CustomerNotFound = "customer_not_found",
     /// No such dead letter.
     DeadLetterNotFound = "dead_letter_not_found",
+    /// No such paid job of this caller.
+    JobNotFound = "job_not_found",
     /// The function does not know the method.
     MethodNotAllowed = "method_not_allowed",
     /// The stock does not suffice over the whole period.
@@ -225,6 +244,8 @@ codes! {
     AlreadyReplayed = "already_replayed",
     /// What a job was for is not wanted any more, or is under way another way.
     JobObsolete = "job_obsolete",
+    /// An export would be larger than one may be; a shorter time has less.
+    ExportTooLarge = "export_too_large",
     /// The hold has lapsed.
     HoldExpired = "hold_expired",
     /// The session to pay by has lapsed.
@@ -253,6 +274,7 @@ impl Code {
             Self::InsufficientCredits => "There are not enough credits.",
             Self::CustomerNotFound => "There is no such customer.",
             Self::DeadLetterNotFound => "There is no such dead letter.",
+            Self::JobNotFound => "There is no such job.",
             Self::Forbidden => "Only staff of the provider may do this.",
             Self::PlanInactive => "The shop takes no new reservations at the moment.",
             Self::LeadTimeTooShort => "The period starts too soon, or in the past.",
@@ -288,6 +310,7 @@ impl Code {
             Self::AlreadyRunning => "Another invocation is at it.",
             Self::AlreadyReplayed => "The job has been run again already.",
             Self::JobObsolete => "What the job was for is not wanted any more, or is under way another way.",
+            Self::ExportTooLarge => "The export would be too large: ask for a shorter time.",
             Self::HoldExpired => "The hold has lapsed.",
             Self::CheckoutExpired => "The time to pay for these credits is over.",
             Self::MalformedBody => "The body cannot be read.",

@@ -148,7 +148,7 @@ impl Shop {
     /// If the database is away. A job that fails is counted.
     pub async fn work_off(&self) -> Result<WorkDone> {
         let (db, email) = (&self.app.db, self.app.email());
-        let worker = Worker { db, stripe: self.app.stripe()?, email, name: "worker" };
+        let worker = Worker { db, stripe: self.app.stripe()?, email, name: "worker", lease: jobs::LEASE };
         let mut done = WorkDone::default();
         while let Some(job) = db::claim_job(db, worker.name, jobs::LEASE).await? {
             match worker.perform(&job, Instant::now() + TIME).await {

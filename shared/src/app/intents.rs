@@ -126,7 +126,7 @@ async fn ask(stripe: &Stripe, job: &IntentJob, deadline: Instant) -> Result<Opti
             let new = NewRefund {
                 payment_intent_id: intent_id,
                 amount_minor,
-                reservation_id: job.claim.reservation_id,
+                reservation_id: job.reservation_id,
                 refund_id,
             };
             Ok(Some(stripe.create_refund(&new, &key, deadline).await?.fact()))

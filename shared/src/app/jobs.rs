@@ -1,23 +1,25 @@
-//! The worker: does what decisions left to be done, at Stripe (`intents`) and by e-mail (`emails`).
+//! The worker: does what decisions left to be done, at Stripe (`intents`) and by e-mail (`emails`), and what customers pay
+//! for (`paid_jobs`).
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 
-use super::{emails, intents, schedule};
+use super::{emails, intents, paid_jobs, schedule};
 use crate::db::{self, Db, JobOutcome, JobRetry};
 use crate::domain::{ClaimedJob, JobClaim};
 use crate::email::Email;
 use crate::error::Error;
 use crate::stripe::Stripe;
+use crate::telemetry::caught;
 
 /// The name of the run in `cron_runs`, and whose heartbeat the worker's is, however many invocations it has.
 const FUNCTION: &str = "run_jobs";
-/// How long a claimed job belongs to its worker; longer than [`JOB_TIME`] and the statement that ends it.
+/// How long a job belongs to a request that does it at once; longer than a request takes.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How long one job may take.
+/// How long one job may take; with the statement that ends it, less than any lease.
 const JOB_TIME: Duration = Duration::from_secs(14);
 
 /// What one invocation of the worker did.
@@ -40,6 +42,8 @@ pub struct Worker<'a> {
     pub email: Option<&'a Email>,
     /// Whose claims these are: Lambda's id of the invocation.
     pub name: &'a str,
+    /// How long a claimed job belongs to it.
+    pub lease: Duration,
 }
 
 impl Worker<'_> {
@@ -56,7 +60,7 @@ impl Worker<'_> {
                 db::beat(self.db, FUNCTION).await?;
                 let next_beat = Instant::now() + beat_interval;
                 while Instant::now() < next_beat.min(stop_claiming)
-                    && let Some(job) = db::claim_job(self.db, self.name, LEASE).await?
+                    && let Some(job) = db::claim_job(self.db, self.name, self.lease).await?
                 {
                     match self.perform(&job, Instant::now() + JOB_TIME).await {
                         Ok(JobOutcome::Finished) => done.succeeded += 1,
@@ -72,16 +76,32 @@ impl Worker<'_> {
         .await
     }
 
-    /// Does a claimed job and records what came of it, or gives it back.
+    /// Does a claimed job and records what came of it, or gives it back, also when it panics.
     ///
     /// # Errors
     /// Those of whoever does it, already logged.
     pub async fn perform(&self, job: &ClaimedJob, deadline: Instant) -> Result<JobOutcome, Error> {
+        match caught(self.attempt(job, deadline)).await {
+            Some(outcome) => outcome,
+            None => {
+                let error = Error::Panicked.code();
+                let giving_back = give_back(self.db, job.claim(), &error, JobRetry::Later);
+                giving_back.instrument(span_of(job.claim())).await
+            }
+        }
+    }
+
+    async fn attempt(&self, job: &ClaimedJob, deadline: Instant) -> Result<JobOutcome, Error> {
         match job {
             ClaimedJob::Intent(job) => {
                 Ok(intents::perform(self.db, self.stripe, job, deadline).await?.outcome)
             }
             ClaimedJob::Email(job) => emails::perform(self.db, self.email, job, deadline).await,
+            ClaimedJob::Paid(job) => paid_jobs::perform(self.db, job, deadline).await,
+            ClaimedJob::Unreadable { claim, error } => {
+                let giving_back = give_back(self.db, claim, error, JobRetry::Later);
+                giving_back.instrument(span_of(claim)).await
+            }
         }
     }
 }
@@ -89,7 +109,7 @@ impl Worker<'_> {
 /// What everything that is logged about a job says, at whatever level lines are asked for.
 pub(super) fn span_of(claim: &JobClaim) -> Span {
     let JobClaim { id, kind, reservation_id, .. } = claim;
-    tracing::error_span!("job", job_id = %id, kind = kind.as_str(), %reservation_id)
+    tracing::error_span!("job", job_id = %id, kind, reservation_id = reservation_id.map(display))
 }
 
 /// Notes an error, so that the job is done again, or never.
@@ -124,11 +144,11 @@ mod tests {
         let (job_id, reservation_id) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
         let claim = JobClaim {
             id: JobId(job_id),
-            kind: JobKind::RefundPayment,
+            kind: JobKind::RefundPayment.as_str().to_owned(),
             fencing_token: 1,
             generation: 1,
             is_key_old: false,
-            reservation_id: ReservationId(reservation_id),
+            reservation_id: Some(ReservationId(reservation_id)),
         };
         span_of(&claim).in_scope(|| tracing::error!("job.failed"));
         let expected = serde_json::json!({

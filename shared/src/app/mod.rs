@@ -12,6 +12,7 @@ pub mod gauges;
 mod intents;
 pub mod jobs;
 pub mod ops;
+pub mod paid_jobs;
 pub mod pay;
 pub mod ready;
 pub mod reconcile;

@@ -1,16 +1,19 @@
-//! `kitloop.claim_job`, `kitloop.finish_job`, `kitloop.finish_email`, `kitloop.retry_job` and `kitloop.beat`.
+//! The worker's calls: `kitloop.claim_job`, those that end or give back a job, and `kitloop.beat`.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
+use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
+use uuid::Uuid;
 
 use super::Db;
 use super::reservations::seconds;
 use super::row::{Columns, parsed};
 use crate::domain::{
     ClaimedJob, Decision, EmailJob, Fact, IntentJob, IntentStep, JobClaim, JobId, JobKind, Notification,
-    RefundId, ReservationId, ReservationStatus,
+    PaidJob, ProviderId, RefundId, ReservationId, ReservationStatus,
 };
 use crate::error::Error;
 
@@ -22,7 +25,7 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
     let rows = db
         .rows(
             "select job_id, kind, fencing_token, generation, reservation_id, payment_intent_id, amount_minor,
-                refund_id, notification, is_key_old
+                refund_id, notification, user_id, provider_id, input, is_key_old
             from kitloop.claim_job($1, $2)",
             &[(&worker, Type::TEXT), (&seconds(lease), Type::INT4)],
         )
@@ -30,26 +33,48 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
     let Some(row) = rows.first() else { return Ok(None) };
     let claim = JobClaim {
         id: JobId(row.column("job_id")?),
-        kind: parsed(row, "kind", JobKind::parse)?,
+        kind: row.column("kind")?,
         fencing_token: row.column("fencing_token")?,
         generation: row.column("generation")?,
         is_key_old: row.column("is_key_old")?,
-        reservation_id: ReservationId(row.column("reservation_id")?),
+        reservation_id: row.column::<Option<Uuid>>("reservation_id")?.map(ReservationId),
     };
-    let step = match claim.kind {
-        JobKind::CancelPaymentIntent => IntentStep::Cancel,
-        JobKind::CapturePaymentIntent => IntentStep::Capture { amount_minor: row.column("amount_minor")? },
-        JobKind::RefundPayment => IntentStep::Refund {
+    Ok(Some(particulars(row, claim.clone()).unwrap_or_else(|error| {
+        // It must not stop the worker from claiming others.
+        ClaimedJob::Unreadable { claim, error: error.to_string() }
+    })))
+}
+
+/// What a claimed job is about.
+fn particulars(row: &Row, claim: JobClaim) -> Result<ClaimedJob, Error> {
+    let step = match JobKind::parse(&claim.kind) {
+        Some(JobKind::CancelPaymentIntent) => IntentStep::Cancel,
+        Some(JobKind::CapturePaymentIntent) => {
+            IntentStep::Capture { amount_minor: row.column("amount_minor")? }
+        }
+        Some(JobKind::RefundPayment) => IntentStep::Refund {
             amount_minor: row.column("amount_minor")?,
             refund_id: RefundId(row.column("refund_id")?),
         },
-        JobKind::SendEmail => {
+        Some(JobKind::SendEmail) => {
             let Json(notification): Json<Notification> = row.column("notification")?;
-            return Ok(Some(ClaimedJob::Email(Box::new(EmailJob { claim, notification }))));
+            return Ok(ClaimedJob::Email(Box::new(EmailJob { claim, notification })));
+        }
+        None => {
+            return Ok(ClaimedJob::Paid(PaidJob {
+                claim,
+                user_id: row.column("user_id")?,
+                provider_id: row.column::<Option<Uuid>>("provider_id")?.map(ProviderId),
+                input: row.column("input")?,
+            }));
         }
     };
-    let payment_intent_id = row.column("payment_intent_id")?;
-    Ok(Some(ClaimedJob::Intent(IntentJob { claim, payment_intent_id, step })))
+    Ok(ClaimedJob::Intent(IntentJob {
+        claim,
+        reservation_id: ReservationId(row.column("reservation_id")?),
+        payment_intent_id: row.column("payment_intent_id")?,
+        step,
+    }))
 }
 
 /// How a job stands after an attempt.
@@ -154,6 +179,20 @@ pub async fn finish_email(db: &Db, job: &EmailJob, delivery: &EmailDelivery) -> 
                 (&delivery.as_str(), Type::TEXT),
                 (&message_id, Type::TEXT),
             ],
+        )
+        .await?;
+    JobOutcome::parse(row.column("outcome")?)
+}
+
+/// Records the result of a paid job, whose credits are spent with that.
+///
+/// # Errors
+/// [`Error::DatabaseUnavailable`]; the lease then runs out and the job is done again.
+pub async fn finish_paid_job(db: &Db, job: &PaidJob, result: &Value) -> Result<JobOutcome, Error> {
+    let row = db
+        .row(
+            "select outcome from kitloop.finish_paid_job($1, $2, $3)",
+            &[(&job.claim.id.0, Type::UUID), (&job.claim.fencing_token, Type::INT8), (&result, Type::JSONB)],
         )
         .await?;
     JobOutcome::parse(row.column("outcome")?)

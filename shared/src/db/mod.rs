@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod jobs;
 mod ops;
+mod paid_jobs;
 mod payments;
 mod readiness;
 mod reconciliations;
@@ -28,12 +29,17 @@ pub use credits::{
 };
 pub use events::{AppliedEvent, apply_stripe_event, fail_stripe_event};
 pub use jobs::{
-    EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job, retry_job,
+    EmailDelivery, FinishedJob, JobOutcome, JobRetry, beat, claim_job, finish_email, finish_job,
+    finish_paid_job, retry_job,
 };
 pub use ops::{
     AuditFilter, EventFilter, ReplayedJob, Violation, check_consistency, ops_audit, ops_counts,
     ops_dead_letters, ops_metrics, ops_repair, ops_reservation_stats, ops_webhook_events, replay_dead_letter,
     request_event_replay,
+};
+pub use paid_jobs::{
+    CreatedJob, ExportRequest, ExportedLine, ExportedReservation, JobRequest, create_job,
+    export_reservations, get_job,
 };
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,

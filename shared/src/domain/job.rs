@@ -1,9 +1,12 @@
-//! Work that follows from a decision: at Stripe, or an e-mail.
+//! Work that follows from a decision (at Stripe, or an e-mail), and work that customers pay for.
 
-use super::{JobId, Notification, RefundId, ReservationId, text_enum};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{JobId, Notification, ProviderId, RefundId, ReservationId, text_enum};
 
 text_enum! {
-    /// What a job does.
+    /// What a job does that follows from a decision.
     JobKind {
         /// Calls off an intent, or releases what was authorised.
         CancelPaymentIntent = "cancel_payment_intent",
@@ -21,23 +24,23 @@ text_enum! {
 pub struct JobClaim {
     /// The job, part of the idempotency key.
     pub id: JobId,
-    /// What is to be done, part of the idempotency key.
-    pub kind: JobKind,
+    /// What is to be done, as SQL spells it; part of the idempotency key.
+    pub kind: String,
     /// Grows with each claim: an older holder may not finish the job.
     pub fencing_token: i64,
     /// Part of the idempotency key; grows when a key is spent.
     pub generation: i32,
     /// Whether Stripe may have forgotten the idempotency key: then it does not keep anything from being done twice.
     pub is_key_old: bool,
-    /// What it is about.
-    pub reservation_id: ReservationId,
+    /// What it is about, if it is about one.
+    pub reservation_id: Option<ReservationId>,
 }
 
 impl JobClaim {
     /// The idempotency key of what the job does elsewhere: `{job id}:{operation}:{generation}`.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}:{}:{}", self.id, self.kind.as_str(), self.generation)
+        format!("{}:{}:{}", self.id, self.kind, self.generation)
     }
 }
 
@@ -48,6 +51,28 @@ pub enum ClaimedJob {
     Intent(IntentJob),
     /// Somebody is to be told.
     Email(Box<EmailJob>),
+    /// A customer pays for it.
+    Paid(PaidJob),
+    /// What is stored of it makes no sense to this version.
+    Unreadable {
+        /// Who may give it back.
+        claim: JobClaim,
+        /// Why.
+        error: String,
+    },
+}
+
+impl ClaimedJob {
+    /// Who may do it.
+    #[must_use]
+    pub const fn claim(&self) -> &JobClaim {
+        match self {
+            Self::Intent(job) => &job.claim,
+            Self::Email(job) => &job.claim,
+            Self::Paid(job) => &job.claim,
+            Self::Unreadable { claim, .. } => claim,
+        }
+    }
 }
 
 /// Something to be done at Stripe.
@@ -55,6 +80,8 @@ pub enum ClaimedJob {
 pub struct IntentJob {
     /// Who may do it.
     pub claim: JobClaim,
+    /// The reservation that the intent pays for.
+    pub reservation_id: ReservationId,
     /// The intent, at Stripe.
     pub payment_intent_id: String,
     /// What is to be done with it.
@@ -87,4 +114,39 @@ pub struct EmailJob {
     pub claim: JobClaim,
     /// What they are told.
     pub notification: Notification,
+}
+
+/// Something that a customer pays for with credits.
+#[derive(Debug, Clone)]
+pub struct PaidJob {
+    /// Who may do it, and of which kind it is.
+    pub claim: JobClaim,
+    /// Who wants it.
+    pub user_id: Uuid,
+    /// For which shop, if it is for one.
+    pub provider_id: Option<ProviderId>,
+    /// What exactly, as its kind defines.
+    pub input: Value,
+}
+
+/// One member of what a kind of paid job takes as its input.
+#[derive(Debug, Clone, Copy)]
+pub struct JobInput {
+    /// Its name.
+    pub name: &'static str,
+    /// What may stand there.
+    pub rule: JobInputRule,
+}
+
+/// What may stand in a member of a paid job's input.
+#[derive(Debug, Clone, Copy)]
+pub enum JobInputRule {
+    /// One of these texts; required.
+    Choice(&'static [&'static str]),
+    /// A shop the caller works for, if given.
+    Provider,
+    /// An instant, if given: RFC 3339 with an offset.
+    Instant,
+    /// The same, later than the member of this name where both are given.
+    InstantAfter(&'static str),
 }

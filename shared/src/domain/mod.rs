@@ -17,7 +17,9 @@ pub use actor::Actor;
 pub use alarm::Alarm;
 pub use credits::CheckoutSessionFact;
 pub use ids::{GearId, JobId, PaymentId, ProviderId, RefundId, ReservationId, TopupId};
-pub use job::{ClaimedJob, EmailJob, IntentJob, IntentStep, JobClaim, JobKind};
+pub use job::{
+    ClaimedJob, EmailJob, IntentJob, IntentStep, JobClaim, JobInput, JobInputRule, JobKind, PaidJob,
+};
 pub use money::{CaptureMethod, Currency, Money};
 pub use notification::{DisputeNotice, Notification, NotificationKind, NotificationLine};
 pub use payment::{

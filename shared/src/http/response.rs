@@ -30,7 +30,8 @@ const fn status(code: Code) -> u16 {
         | Code::ReservationNotFound
         | Code::EventNotFound
         | Code::CustomerNotFound
-        | Code::DeadLetterNotFound => 404,
+        | Code::DeadLetterNotFound
+        | Code::JobNotFound => 404,
         Code::MethodNotAllowed => 405,
         Code::InsufficientAvailability
         | Code::TooManyOpenHolds
@@ -52,7 +53,8 @@ const fn status(code: Code) -> u16 {
         | Code::PaymentDisputed
         | Code::AlreadyRunning
         | Code::AlreadyReplayed
-        | Code::JobObsolete => 409,
+        | Code::JobObsolete
+        | Code::ExportTooLarge => 409,
         Code::HoldExpired | Code::CheckoutExpired => 410,
         Code::BodyTooLarge => 413,
         Code::UnsupportedMediaType => 415,
@@ -75,18 +77,17 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn of(error: &Error) -> Self {
         let away = Some(RETRY_WHEN_UNAVAILABLE);
-        match error {
-            Error::Refused(refusal) => Self::refused(refusal),
-            Error::DatabaseUnavailable(_) => Self::ours(503, "database_unavailable", away),
-            Error::StripeUnavailable(_) => Self::ours(503, "stripe_unavailable", away),
-            Error::AlertUndelivered(_) => Self::ours(503, "alert_undelivered", away),
-            Error::TokenKeysUnavailable(_) => Self::ours(503, "token_keys_unavailable", away),
-            Error::OutOfTime => Self::ours(503, "out_of_time", away),
-            Error::StripeRefused(_) => Self::ours(502, "stripe_refused", None),
-            Error::Database(_) | Error::Panicked | Error::Internal(_) => {
-                Self::ours(500, "internal_error", None)
-            }
-        }
+        let (status, retry_after) = match error {
+            Error::Refused(refusal) => return Self::refused(refusal),
+            Error::DatabaseUnavailable(_)
+            | Error::StripeUnavailable(_)
+            | Error::AlertUndelivered(_)
+            | Error::TokenKeysUnavailable(_)
+            | Error::OutOfTime => (503, away),
+            Error::StripeRefused(_) => (502, None),
+            Error::Database(_) | Error::Panicked | Error::Internal(_) => (500, None),
+        };
+        Self::ours(status, error.code(), retry_after)
     }
 
     fn refused(refusal: &crate::error::Refusal) -> Self {
@@ -203,6 +204,7 @@ mod tests {
                 "event_not_found",
                 "customer_not_found",
                 "dead_letter_not_found",
+                "job_not_found",
             ],
         ),
         (405, &["method_not_allowed"]),
@@ -230,6 +232,7 @@ mod tests {
                 "already_running",
                 "already_replayed",
                 "job_obsolete",
+                "export_too_large",
             ],
         ),
         (410, &["hold_expired", "checkout_expired"]),

@@ -35,7 +35,8 @@ async fn work_for(shop: &Shop, remaining: Duration) -> Result<Result<Value, Erro
 
 /// A worker of that name.
 fn worker<'a>(shop: &'a Shop, name: &'a str) -> Result<Worker<'a>> {
-    Ok(Worker { db: &shop.app.db, stripe: shop.app.stripe()?, email: shop.app.email(), name })
+    let (stripe, email) = (shop.app.stripe()?, shop.app.email());
+    Ok(Worker { db: &shop.app.db, stripe, email, name, lease: shop.app.config.job_stale_after })
 }
 
 /// A hold that lapsed with an open intent, whose cancelling is due: the reservation and the intent.

@@ -20,6 +20,9 @@ use crate::system_user::SystemUser;
 
 /// Every test has its own database and its own connections to it.
 const MAX_CONNECTIONS: u16 = 300;
+/// One statement counts once for each database, and a run of all tests makes over a thousand of them.
+/// With the default of 5,000 a test that counts statements would see its own forgotten.
+const MAX_COUNTED_STATEMENTS: u32 = 500_000;
 
 /// A running cluster with the roles `postgres` and `kitloop_owner`.
 pub struct Postgres {
@@ -159,6 +162,7 @@ fn settings(port: u16, socket: &Path, certificates: &Certificates, preload: bool
          unix_socket_directories = '{socket}'\n\
          max_connections = {MAX_CONNECTIONS}\n\
          shared_preload_libraries = '{preloaded}'\n\
+         pg_stat_statements.max = {MAX_COUNTED_STATEMENTS}\n\
          timezone = 'UTC'\n\
          ssl = on\n\
          ssl_cert_file = '{certificate}'\n\

@@ -106,8 +106,13 @@ impl Fields {
 
     /// An instant: RFC 3339 with an offset.
     pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
-        let value = self.read(name, read::timestamp);
+        let value = self.optional_timestamp(name);
         self.required(name, value)
+    }
+
+    /// An instant, if given.
+    pub fn optional_timestamp(&mut self, name: &str) -> Option<Timestamp> {
+        self.read(name, read::timestamp)
     }
 
     /// A text of 1 to `longest` characters.
@@ -154,6 +159,12 @@ impl Fields {
         self.read(name, |value| read::integer_text(value, &range))
     }
 
+    /// One of `choices`.
+    pub fn choice(&mut self, name: &str, choices: &[&'static str]) -> Option<&'static str> {
+        let value = self.optional_choice(name, choices);
+        self.required(name, value)
+    }
+
     /// One of `choices`, if given.
     pub fn optional_choice(&mut self, name: &str, choices: &[&'static str]) -> Option<&'static str> {
         self.read(name, |value| read::choice(value, choices))
@@ -172,6 +183,12 @@ impl Fields {
             .map(|(index, value)| self.nested(&format!("{name}[{index}]"), value, &mut item))
             .collect();
         read.into_iter().collect()
+    }
+
+    /// What `read` makes of an object.
+    pub fn object<T>(&mut self, name: &str, read: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
+        let value = self.optional_object(name, read);
+        self.required(name, value)
     }
 
     /// What `read` makes of an object, if given.

@@ -109,7 +109,7 @@ async fn an_authorisation_is_released_and_not_refunded() -> Result<()> {
     let cancelled = shop.cancel_by(hold.customer, &hold).await?;
     assert_eq!((cancelled.refund_minor, cancelled.refund_percent), (0, 100), "nothing is kept of it");
     let job = shop.claim("worker").await?.context("no job is due")?;
-    assert_eq!(job.claim.kind, JobKind::CancelPaymentIntent);
+    assert_eq!(job.claim.kind, JobKind::CancelPaymentIntent.as_str());
     let canceled = Fact::PaymentIntent(shop.intent(&hold, "pi_1", PaymentStatus::Canceled));
     db::finish_job(&shop.db, &job, &canceled).await?;
     assert_eq!(shop.payments(&hold).await?, ["canceled"]);

@@ -59,9 +59,9 @@ async fn staff_captures_an_authorisation_and_nothing_else_happens_meanwhile() ->
     let hold = shop.authorized("pi_1").await?;
     let job = shop.start_capture(&hold).await?;
     assert_eq!(
-        (job.claim.kind, job.payment_intent_id.as_str(), job.step, job.claim.reservation_id),
+        (job.claim.kind.as_str(), job.payment_intent_id.as_str(), job.step, job.reservation_id),
         (
-            JobKind::CapturePaymentIntent,
+            JobKind::CapturePaymentIntent.as_str(),
             "pi_1",
             IntentStep::Capture { amount_minor: hold.amount_minor },
             hold.id

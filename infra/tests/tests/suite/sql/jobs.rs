@@ -49,8 +49,8 @@ async fn a_job_is_claimed_done_and_over() -> Result<()> {
     let late = refund_due(&shop).await?;
     let job = claimed(&shop, "worker").await?;
     assert_eq!(
-        (job.claim.kind, job.payment_intent_id.as_str(), refunded_by(&job), job.claim.reservation_id),
-        (JobKind::RefundPayment, "pi_1", Some(late.amount_minor), late.id)
+        (job.claim.kind.as_str(), job.payment_intent_id.as_str(), refunded_by(&job), job.reservation_id),
+        (JobKind::RefundPayment.as_str(), "pi_1", Some(late.amount_minor), late.id)
     );
     assert_eq!(job.claim.idempotency_key(), format!("{}:refund_payment:1", job.claim.id));
     assert!(shop.claim("other").await?.is_none());
@@ -278,7 +278,7 @@ async fn a_job_whose_workers_all_died_fails_in_the_end() -> Result<()> {
     shop.database.execute("update public.jobs set max_attempts = 2", &[]).await?;
     end_leases(&shop).await?;
     let taken_over = claimed(&shop, "worker").await?;
-    assert_eq!(taken_over.claim.kind, JobKind::CapturePaymentIntent);
+    assert_eq!(taken_over.claim.kind, JobKind::CapturePaymentIntent.as_str());
     end_leases(&shop).await?;
     assert!(shop.claim("worker").await?.is_none());
     assert_eq!(shop.jobs().await?, ["capture_payment_intent failed"]);

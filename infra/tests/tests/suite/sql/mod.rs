@@ -20,6 +20,7 @@ mod migrations;
 mod money;
 mod notifications;
 mod outbox;
+mod paid_jobs;
 mod payments;
 mod permutations;
 mod races;

@@ -1,12 +1,13 @@
 //! One operation is one statement: counted where PostgreSQL counts them.
 
 use anyhow::{Context, Result};
-use kitloop::db::{self, Confirmation, JobRetry};
-use kitloop::domain::{ConfirmationAction, Fact, PaymentStatus};
+use kitloop::db::{self, Confirmation, JobRetry, TopupRequest};
+use kitloop::domain::{ConfirmationAction, Contact, Currency, Fact, Money, PaymentStatus};
 use serde_json::json;
-use test_support::{Gear, Provider, TestDatabase, actor, reserve};
+use test_support::{Gear, Provider, TestDatabase, actor, in_days, reserve};
 use uuid::Uuid;
 
+use super::paid_jobs;
 use super::shop::{LEASE, Shop, refused};
 
 /// Counts the statements that the login role of the functions has sent to this database.
@@ -106,6 +107,35 @@ async fn the_worker_and_the_sweep_send_one_statement_per_operation() -> Result<(
 }
 
 #[tokio::test]
+async fn buying_credits_and_asking_about_them_is_one_statement_per_operation() -> Result<()> {
+    let database = TestDatabase::create().await?;
+    let db = database.db()?;
+    let mut statements = Statements::count(&database).await?;
+    db::readiness(&db).await?;
+    statements.start().await?;
+
+    let request = TopupRequest {
+        caller: "user",
+        idempotency_key: "key",
+        request_hash: "hash",
+        user_id: Uuid::new_v4(),
+        profile: &Contact::default(),
+        credits: 25,
+        credit_price: Money { amount_minor: 100, currency: Currency::parse("EUR").context("no currency")? },
+    };
+    let topup = db::start_topup(&db, &request).await?;
+    statements.expect_one("start_topup").await?;
+    let topup = db::spend_checkout_key(&db, topup).await?;
+    statements.expect_one("spend_checkout_key").await?;
+    assert_eq!(topup.idempotency_key(), format!("{}:checkout:2", topup.topup_id));
+    assert_eq!(db::record_checkout_session(&db, topup.topup_id, "cs_1").await?, "cs_1");
+    statements.expect_one("record_checkout_session").await?;
+    let before = in_days(1);
+    assert_eq!(db::open_checkout_sessions(&db, before, None, 2).await?, ["cs_1"]);
+    statements.expect_one("open_checkout_sessions").await
+}
+
+#[tokio::test]
 async fn what_operators_see_and_do_is_one_statement_each() -> Result<()> {
     let shop = Shop::open().await?;
     let db = &shop.db;
@@ -134,4 +164,26 @@ async fn what_operators_see_and_do_is_one_statement_each() -> Result<()> {
     statements.expect_one("request_event_replay").await?;
     assert!(db::replay_dead_letter(db, Uuid::nil(), "Ada").await.is_err(), "there is none");
     statements.expect_one("replay_dead_letter").await
+}
+
+#[tokio::test]
+async fn what_customers_pay_for_is_one_statement_per_operation() -> Result<()> {
+    let shop = Shop::open().await?;
+    let user = paid_jobs::user_with(&shop, 2).await?;
+    let mut statements = Statements::count(&shop.database).await?;
+    db::readiness(&shop.db).await?;
+    statements.start().await?;
+
+    paid_jobs::ask(&shop, user, "key", None).await?;
+    statements.expect_one("create_job").await?;
+    paid_jobs::ask(&shop, user, "key", None).await?;
+    statements.expect_one("a repeated create_job").await?;
+    let job = paid_jobs::claimed(&shop).await?;
+    statements.expect_one("claim_job").await?;
+    db::get_job(&shop.db, user, job.claim.id).await?;
+    statements.expect_one("get_job").await?;
+    paid_jobs::exported(&shop, user, None, 1).await?;
+    statements.expect_one("export_reservations").await?;
+    db::finish_paid_job(&shop.db, &job, &json!({})).await?;
+    statements.expect_one("finish_paid_job").await
 }

@@ -156,7 +156,7 @@ impl Shop {
     pub(super) async fn claim(&self, worker: &str) -> Result<Option<IntentJob>> {
         match db::claim_job(&self.db, worker, LEASE).await? {
             Some(ClaimedJob::Intent(job)) => Ok(Some(job)),
-            Some(ClaimedJob::Email(job)) => bail!("not about an intent: {job:?}"),
+            Some(job) => bail!("not about an intent: {job:?}"),
             None => Ok(None),
         }
     }

@@ -1,0 +1,17 @@
+//! Shows a customer how a paid job stands.
+
+mod handler;
+
+use std::process::ExitCode;
+
+use kitloop::boot;
+use kitloop::config::Needs;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    boot::run(async {
+        let app = boot::start("get_job", Needs::CALLER).await?;
+        boot::serve_http(app, handler::handle).await
+    })
+    .await
+}

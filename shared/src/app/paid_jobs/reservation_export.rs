@@ -1,0 +1,202 @@
+//! `reservation_export`: a user's own reservations, or those of a shop they work for, as a file.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::PaidJobKind;
+use crate::db::{self, Db, ExportRequest, ExportedReservation};
+use crate::domain::{JobInput, JobInputRule, PaidJob};
+use crate::error::{Code, Error, Refusal};
+
+pub(super) const KIND: PaidJobKind = PaidJobKind {
+    name: "reservation_export",
+    credits: 1,
+    max_attempts: 5,
+    input: &[
+        JobInput { name: "format", rule: JobInputRule::Choice(&["csv", "json"]) },
+        JobInput { name: "provider_id", rule: JobInputRule::Provider },
+        JobInput { name: "from", rule: JobInputRule::Instant },
+        JobInput { name: "to", rule: JobInputRule::InstantAfter("from") },
+    ],
+    perform: |db, job| Box::pin(export(db, job)),
+};
+
+/// Reservations in one export.
+const MOST_RESERVATIONS: i32 = 5_000;
+/// In bytes, as JSON: Lambda's answers end at 6 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const LARGEST_CONTENT: usize = 4 * 1024 * 1024;
+
+#[derive(Debug, Deserialize)]
+struct Input {
+    format: Format,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    Csv,
+    Json,
+}
+
+impl Format {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+
+    const fn file_name(self) -> &'static str {
+        match self {
+            Self::Csv => "reservations.csv",
+            Self::Json => "reservations.json",
+        }
+    }
+
+    fn content(self, reservations: &[ExportedReservation]) -> Result<String, Error> {
+        match self {
+            Self::Csv => csv(reservations),
+            Self::Json => serde_json::to_string(reservations).map_err(unwritable),
+        }
+    }
+}
+
+/// Gives back the file: `{file_name, content_type, reservations, content}`.
+async fn export(db: &Db, job: &PaidJob) -> Result<Value, Error> {
+    let input = Input::deserialize(&job.input).map_err(unwritable)?;
+    let request = ExportRequest {
+        job_id: job.claim.id,
+        user_id: job.user_id,
+        provider_id: job.provider_id,
+        from: input.from,
+        to: input.to,
+        limit: MOST_RESERVATIONS,
+    };
+    let reservations = db::export_reservations(db, &request).await?;
+    let content = json!(input.format.content(&reservations)?);
+    if content.to_string().len() > LARGEST_CONTENT {
+        return Err(Refusal::of(Code::ExportTooLarge).into());
+    }
+    Ok(json!({
+        "file_name": input.format.file_name(),
+        "content_type": input.format.content_type(),
+        "reservations": reservations.len(),
+        "content": content,
+    }))
+}
+
+const COLUMNS: [&str; 18] = [
+    "reservation_id",
+    "provider_id",
+    "provider_name",
+    "status",
+    "cancel_reason",
+    "start_date",
+    "end_date",
+    "gear",
+    "amount_total_minor",
+    "currency",
+    "captured_minor",
+    "refunded_minor",
+    "paid_at",
+    "order_number",
+    "customer_name",
+    "customer_email",
+    "customer_phone",
+    "notes",
+];
+
+/// RFC 4180, the first line naming the columns.
+fn csv(reservations: &[ExportedReservation]) -> Result<String, Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS).map_err(unwritable)?;
+    for reservation in reservations {
+        writer.write_record(cells(reservation)).map_err(unwritable)?;
+    }
+    let bytes = writer.into_inner().map_err(unwritable)?;
+    String::from_utf8(bytes).map_err(unwritable)
+}
+
+fn cells(reservation: &ExportedReservation) -> [String; 18] {
+    let gear: Vec<String> =
+        reservation.lines.iter().map(|line| format!("{} x {}", line.quantity, line.name)).collect();
+    let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
+    [
+        reservation.reservation_id.to_string(),
+        reservation.provider_id.to_string(),
+        inert(&reservation.provider_name),
+        reservation.status.clone(),
+        reservation.cancel_reason.clone().unwrap_or_default(),
+        reservation.start_date.to_string(),
+        reservation.end_date.to_string(),
+        inert(&gear.join("; ")),
+        reservation.amount_total_minor.to_string(),
+        reservation.currency.clone(),
+        reservation.captured_minor.to_string(),
+        reservation.refunded_minor.to_string(),
+        reservation.paid_at.map(|paid_at| paid_at.to_string()).unwrap_or_default(),
+        reservation.order_number.map(|number| number.to_string()).unwrap_or_default(),
+        text(&reservation.customer_name),
+        text(&reservation.customer_email),
+        text(&reservation.customer_phone),
+        text(&reservation.notes),
+    ]
+}
+
+/// What somebody wrote, so that a spreadsheet does not take it for a formula
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
+fn inert(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("export: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn exported(notes: &str) -> ExportedReservation {
+        let document = json!({
+            "reservation_id": Uuid::nil(), "provider_id": Uuid::nil(), "provider_name": "Alpine, Ltd",
+            "status": "confirmed", "cancel_reason": null,
+            "start_date": "2026-01-31T09:00:00+00:00", "end_date": "2026-02-01T09:00:00+00:00",
+            "lines": [
+                {"gear_id": Uuid::nil(), "name": "Poles", "quantity": 1},
+                {"gear_id": Uuid::nil(), "name": "Skis", "quantity": 2}
+            ],
+            "amount_total_minor": 90000, "currency": "CZK", "captured_minor": 90000, "refunded_minor": 0,
+            "paid_at": null, "order_number": 7, "customer_name": "Ann \"Nan\" Lee", "customer_email": null,
+            "customer_phone": "+420 1", "notes": notes, "created_at": "2026-01-01T09:00:00+00:00"
+        });
+        serde_json::from_value(document).unwrap()
+    }
+
+    #[test]
+    fn what_people_wrote_stays_in_its_cell_and_is_no_formula() {
+        let table = csv(&[exported("=1+1\nsecond line")]).unwrap();
+        let row = table.split_once('\n').unwrap().1;
+        let nil = Uuid::nil();
+        assert_eq!(
+            row,
+            format!(
+                "{nil},{nil},\"Alpine, Ltd\",confirmed,,2026-01-31T09:00:00Z,2026-02-01T09:00:00Z,\
+                 1 x Poles; 2 x Skis,90000,CZK,90000,0,,7,\"Ann \"\"Nan\"\" Lee\",,'+420 1,\
+                 \"'=1+1\nsecond line\"\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_export_of_nothing_names_its_columns_all_the_same() {
+        assert_eq!(csv(&[]).unwrap(), format!("{}\n", COLUMNS.join(",")));
+        assert_eq!(Format::Json.content(&[]).unwrap(), "[]");
+    }
+}
