@@ -12,6 +12,10 @@ const OURS: &str = "Kitloop";
 /// What stands in the names of alarms and functions for the deployment's.
 const ENVIRONMENT: &str = "${Environment}";
 
+/// So many metrics one alarm may look at, beside its expressions:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>.
+const MOST_METRICS: usize = 10;
+
 /// The templates that ask for metrics, and the one that has what AWS measures.
 pub(super) struct Monitoring<'a> {
     pub(super) product: &'a Template,
@@ -29,7 +33,8 @@ pub(super) struct Asked {
 }
 
 impl Monitoring<'_> {
-    /// Everything asked for that none of the functions in these folders emits, and alarms that the dashboard does not show.
+    /// Everything asked for that none of the functions in these folders emits, alarms that ask for too much, and those that
+    /// the dashboard does not show.
     pub(super) fn violations(&self, emitted: &[Metric], folders: &[String]) -> Vec<String> {
         let body = match self.dashboard_body() {
             Ok(body) => body,
@@ -41,7 +46,8 @@ impl Monitoring<'_> {
             OURS => asked.unknown_of_ours(emitted, folders),
             _ => asked.unknown_of_aws(self.product),
         });
-        unknown.chain(self.mismatched_alarms(&body)).collect()
+        let overfull = [self.product, self.alarms].into_iter().flat_map(overfull_alarms);
+        unknown.chain(overfull).chain(self.mismatched_alarms(&body)).collect()
     }
 
     /// The body as JSON, with a number in place of everything that is only known when it is deployed.
@@ -148,6 +154,16 @@ pub(super) fn counts(alarms: &Template, metric: &str, function_name: &Value) -> 
 fn asked_by_alarms(alarms: &Template) -> Vec<Asked> {
     let resources = alarms.section("Resources");
     resources.into_iter().flat_map(|(_, resource)| metrics_in(resource)).collect()
+}
+
+/// Alarms that CloudWatch would not take.
+fn overfull_alarms(template: &Template) -> Vec<String> {
+    let alarms = template.resources("AWS::CloudWatch::Alarm").into_iter();
+    let counted = alarms.map(|(id, alarm)| (id, metrics_in(alarm).len()));
+    counted
+        .filter(|(_, count)| *count > MOST_METRICS)
+        .map(|(id, count)| format!("{id} looks at {count} metrics, and may at {MOST_METRICS}"))
+        .collect()
 }
 
 /// Every metric in a value, however deep.

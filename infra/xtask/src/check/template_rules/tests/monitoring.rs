@@ -108,6 +108,15 @@ fn an_alarm_on_a_function_that_is_not_there_is_found() {
 }
 
 #[test]
+fn an_alarm_on_more_metrics_than_one_may_look_at_is_found() {
+    let metric = "        - Id: failed\n";
+    let rest = ALARMS.split_once(metric).unwrap().1;
+    let alarms = |count: usize| ALARMS.to_owned() + &format!("{metric}{rest}").repeat(count - 1);
+    assert_eq!(findings(&alarms(10), DASHBOARD), Vec::<String>::new());
+    assert_eq!(findings(&alarms(11), DASHBOARD), ["RollbackAlarm looks at 11 metrics, and may at 10"]);
+}
+
+#[test]
 fn a_widget_on_a_metric_that_nobody_emits_is_found() {
     let metric = r#""Kitloop", "Duration", "Environment", "${Environment}", "Function", "sweep""#;
     for (otherwise, expected) in [
