@@ -114,10 +114,15 @@ async fn a_stored_failure_behind_which_a_session_was_made_finds_it() -> Result<(
 async fn when_every_key_is_spent_the_same_request_works_later() -> Result<()> {
     let shop = Shop::open().await?;
     let user_id = Uuid::new_v4();
-    shop.stripe.admin().fail_next("POST", "/v1/checkout/sessions", 100, stored_failure(false)).await?;
+    let admin = shop.stripe.admin();
+    admin.fail_next("POST", "/v1/checkout/sessions", 100, stored_failure(false)).await?;
     ensure_problem(&answer(&shop, &buy(user_id, "a")?).await?, 503, "stripe_unavailable", "spent")?;
-    shop.stripe.admin().clear_faults().await?;
+    admin.clear_faults().await?;
+    admin.reset_log().await?;
     let reply = answer(&shop, &buy(user_id, "a")?).await?;
+    let keys: Vec<_> =
+        admin.requests().await?.into_iter().filter_map(|request| request.idempotency_key).collect();
+    assert!(matches!(keys.as_slice(), [key] if key.ends_with(":checkout:4")), "{keys:?}");
     assert_eq!(topup(&shop).await?, json!([4, reply.at("/session_id")]));
     assert_eq!(sessions(&shop).await?.len(), 1);
     Ok(())

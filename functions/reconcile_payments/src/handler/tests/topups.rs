@@ -43,9 +43,14 @@ async fn leaver(shop: &Shop) -> Result<String> {
 
 /// What the schedule finds if Stripe tells of no events that were not delivered, as when there was no webhook for them.
 async fn found_without_events(shop: &Shop) -> Result<Value> {
+    found_from(shop, "checkout_sessions").await
+}
+
+/// What it finds when it goes on with a phase.
+async fn found_from(shop: &Shop, phase: &str) -> Result<Value> {
     let sql = "insert into public.reconciliations (from_at, to_at, is_by_hand, phase)
-        values (clock_timestamp() - interval '1 day', clock_timestamp(), false, 'checkout_sessions')";
-    shop.database.execute(sql, &[]).await?;
+        values (clock_timestamp() - interval '1 day', clock_timestamp(), false, $1)";
+    shop.database.execute(sql, &[&phase]).await?;
     run(shop).await?.map_err(Into::into)
 }
 
@@ -112,13 +117,12 @@ async fn sessions_from_before_the_window_that_are_still_open_here_are_looked_up(
     shop.database.execute(lose, &[&gone]).await?;
     let age = "update public.credit_topups set created_at = created_at - interval '2 days'";
     shop.database.execute(age, &[]).await?;
-    let sql = "insert into public.reconciliations (from_at, to_at, is_by_hand, phase)
-        values (clock_timestamp() - interval '1 day', clock_timestamp(), false, 'open_topups')";
-    shop.database.execute(sql, &[]).await?;
-    let done = run(&shop).await??;
+    let listed = payer(&shop).await?;
+    let done = found_from(&shop, "open_topups").await?;
     assert_eq!((&done["examined_count"], &done["mended_count"]), (&json!(3), &json!(2)), "{done:#}");
     let [paid, left, waiting] = sessions;
-    let wanted = json!([{paid: "paid", left: "expired", waiting: "open", "cs_gone": "open"}, 25]);
+    let wanted =
+        json!([{paid: "paid", left: "expired", waiting: "open", "cs_gone": "open", listed: "open"}, 25]);
     assert_eq!(credits(&shop).await?, wanted);
     Ok(())
 }
@@ -134,7 +138,7 @@ async fn more_open_sessions_than_are_looked_up_at_once_are_all_looked_up() -> Re
     shop.database.execute(many, &[]).await?;
     let age = "update public.credit_topups set created_at = created_at - interval '2 days'";
     shop.database.execute(age, &[]).await?;
-    let done = found_without_events(&shop).await?;
+    let done = found_from(&shop, "open_topups").await?;
     assert_eq!(done["mended_count"], json!(1), "{done:#}");
     let status = "select status from public.credit_topups where checkout_session_id = $1";
     assert_eq!(shop.database.value::<String>(status, &[&paid]).await?, "paid");
