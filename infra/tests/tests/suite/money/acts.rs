@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use kitloop::app::jobs::{LEASE, Worker};
 use kitloop::app::{cancel, confirm, expire, pay, reconcile, refund, webhook};
@@ -10,13 +10,13 @@ use kitloop::db::{self, CancellationRequest, ConfirmationRequest, Db, RefundRequ
 use kitloop::domain::{ConfirmationAction, Period};
 use kitloop::error::Error;
 use kitloop::stripe::{self, Event, Stripe};
+use kitloop_tests::{Interruption, Pick, Work, picked};
 use serde_json::Value;
 use test_support::{WEBHOOK_SECRET, actor, sign};
 use tokio::time::Instant;
 
-use super::interruption::{Progress, Work, run_for};
-use super::shop::{Booked, Shop, id_of, picked};
-use super::steps::{Act, Interruption, Pick, Who};
+use super::shop::{Booked, Shop, id_of};
+use super::steps::{Act, Who};
 
 /// The key that our client has at Stripe.
 pub(super) const STRIPE_KEY: &str = "sk_test_kitloop";
@@ -31,21 +31,10 @@ impl Shop<'_> {
     /// Has our code do something, if there is anything to do it to.
     pub(super) async fn act(&mut self, act: Act, interruption: Interruption) -> Result<()> {
         let Some(work) = self.work_of(act)? else { return Ok(()) };
-        let waits = match interruption {
-            Interruption::Nothing => {
-                let outcome = work.await;
-                return self.note_outcome(&format!("{act:?}"), outcome);
-            }
-            Interruption::Crash(waits) | Interruption::Freeze(waits) => waits,
-        };
-        match run_for(work, waits).await {
-            Progress::Done(outcome) => self.note_outcome(&format!("{act:?}"), outcome),
-            Progress::Halted(work) => {
+        match self.sandboxes.run(work, interruption).await {
+            Some(outcome) => self.note_outcome(&format!("{act:?}"), outcome),
+            None => {
                 self.note(format!("{act:?}: {interruption:?}"));
-                match interruption {
-                    Interruption::Freeze(_) => self.frozen.push_back(work),
-                    _ => self.dead.push(work),
-                }
                 Ok(())
             }
         }
@@ -53,11 +42,8 @@ impl Shop<'_> {
 
     /// Lets go on who was frozen longest.
     pub(super) async fn thaw(&mut self) -> Result<()> {
-        match self.frozen.pop_front() {
-            Some(work) => {
-                let outcome = work.await;
-                self.note_outcome("thawed", outcome)
-            }
+        match self.sandboxes.thaw().await {
+            Some(outcome) => self.note_outcome("thawed", outcome),
             None => Ok(()),
         }
     }
@@ -98,22 +84,15 @@ impl Shop<'_> {
             })),
             Act::Reconcile => Some(reconcile(db, stripe, None)),
             Act::DeliverNext => {
-                let next = self.undelivered().first().copied();
+                let next = self.inbox.undelivered().first().copied();
                 self.deliver(next)
             }
-            Act::Deliver(event) => {
-                let all: Vec<usize> = (0..self.inbox.events.len()).collect();
-                self.deliver(picked(&all, event).copied())
-            }
+            Act::Deliver(event) => self.deliver(self.inbox.any(event)),
             Act::DeliverRest => {
-                let rest = self.undelivered();
+                let rest = self.inbox.undelivered();
                 self.deliver(rest.into_iter().rev())
             }
         })
-    }
-
-    fn undelivered(&self) -> Vec<usize> {
-        (0..self.inbox.events.len()).filter(|place| !self.inbox.settled.contains(place)).collect()
     }
 
     fn answer(&self, booked: Booked, who: Who, action: ConfirmationAction, intent: Option<String>) -> Work {
@@ -171,13 +150,9 @@ impl Shop<'_> {
 
     /// Has events come, which are signed as Stripe signs them.
     fn deliver(&mut self, places: impl IntoIterator<Item = usize>) -> Option<Work> {
-        let places: Vec<usize> = places.into_iter().collect();
-        let mut events = Vec::new();
-        for place in places {
-            self.inbox.settled.insert(place);
-            let event = self.inbox.events.get(place)?.clone();
+        let events = self.inbox.settle(places);
+        for event in &events {
             self.note(format!("  {}", event.get("type").and_then(Value::as_str).unwrap_or_default()));
-            events.push(event);
         }
         let db = self.db.clone();
         (!events.is_empty()).then(|| -> Work {
@@ -198,13 +173,11 @@ impl Shop<'_> {
     }
 
     /// Stripe will not tell of these events any more.
-    pub(super) fn settle_event(&mut self, pick: Pick) -> Result<()> {
-        if let Some(place) = picked(&self.undelivered(), pick) {
-            self.inbox.settled.insert(*place);
-            let event = self.inbox.events.get(*place).context("an event that is not there")?;
-            self.note(format!("lost: {} {}", id_of(event), event["type"]));
+    pub(super) fn settle_event(&mut self, pick: Pick) {
+        let place = picked(&self.inbox.undelivered(), pick).copied();
+        for event in self.inbox.settle(place) {
+            self.note(format!("lost: {} {}", id_of(&event), event["type"]));
         }
-        Ok(())
     }
 }
 
@@ -217,8 +190,8 @@ fn start_payment(db: Db, stripe: Stripe, booked: Booked) -> Work {
 
 /// The worker does the job that is due, if any; whether there was one.
 pub(super) async fn do_a_job(db: &Db, stripe: &Stripe, time: Duration) -> Result<bool, Error> {
-    let worker = Worker { db, stripe, email: None, name: "run_jobs" };
-    let Some(job) = db::claim_job(db, worker.name, LEASE).await? else { return Ok(false) };
+    let worker = Worker { db, stripe, email: None, name: "run_jobs", lease: LEASE };
+    let Some(job) = db::claim_job(db, worker.name, worker.lease).await? else { return Ok(false) };
     match worker.perform(&job, Instant::now() + time).await {
         // A job that fails is done again, or shows at the end.
         Ok(_) | Err(Error::StripeUnavailable(_) | Error::StripeRefused(_)) => Ok(true),

@@ -1,9 +1,10 @@
 //! Single steps at random, the likely ones more often.
 
+use kitloop_tests::{Pick, failure, interruption, pick};
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 use stripe_stand_in::{DisputeStatus, RefundStatus};
 
-use super::steps::{Act, Card, Deed, Failure, Interruption, Passing, Pick, Request, Starts, Step, Who};
+use super::steps::{Act, Card, Deed, Passing, Request, Starts, Step, Who};
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -68,19 +69,6 @@ pub(super) fn hear(of: Pick) -> impl Strategy<Value = Step> {
     ])
 }
 
-fn interruption() -> impl Strategy<Value = Interruption> {
-    prop_oneof![
-        12 => Just(Interruption::Nothing),
-        2 => waits().prop_map(Interruption::Crash),
-        1 => waits().prop_map(Interruption::Freeze),
-    ]
-}
-
-/// A statement or a request is one wait or two; only a reconciliation has many.
-pub(super) fn waits() -> impl Strategy<Value = u8> {
-    prop_oneof![6 => 0..=6_u8, 1 => 7..=40_u8]
-}
-
 pub(super) fn at_stripe(deed: impl Strategy<Value = Deed> + 'static) -> BoxedStrategy<Step> {
     deed.prop_map(Step::AtStripe).boxed()
 }
@@ -143,14 +131,6 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
-pub(super) fn failure() -> impl Strategy<Value = Failure> {
-    prop_oneof![
-        any::<bool>().prop_map(|with_work| Failure::Stored { with_work }),
-        Just(Failure::Passing),
-        Just(Failure::AnswerLost),
-    ]
-}
-
 fn passing() -> impl Strategy<Value = Passing> {
     prop_oneof![
         1 => pick().prop_map(Passing::Lapse),
@@ -161,9 +141,4 @@ fn passing() -> impl Strategy<Value = Passing> {
 
 pub(super) fn who() -> impl Strategy<Value = Who> {
     prop_oneof![Just(Who::Customer), Just(Who::Staff)]
-}
-
-/// Few are picked from, so that steps meet.
-pub(super) fn pick() -> impl Strategy<Value = Pick> {
-    0..3_u8
 }

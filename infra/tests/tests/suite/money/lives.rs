@@ -1,9 +1,10 @@
 //! Sequences at random: scenes, and single steps that get in between.
 
+use kitloop_tests::pick;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 
-use super::chances::{pick, step};
+use super::chances::step;
 use super::scenes::{
     answer, booking, dispute, failing_refund, late_payment, lost_lease, money_back, second_start,
     smaller_refund,

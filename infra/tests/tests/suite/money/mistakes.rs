@@ -1,20 +1,13 @@
 //! Proof that the property can fail: somebody makes a mistake in an SQL function, and some sequence shows it. That none
 //! does without the mistake, the property itself says.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use kitloop_tests::{Mistake, Search};
 
-use super::search::Search;
-use crate::proof::Mistake;
-
-/// A mistake that so many sequences do not show is one that the property does not see.
-const SEQUENCES: u64 = 400;
+use super::shop::Market;
 
 fn shows(mistake: Mistake) -> Result<()> {
-    let search = Search { sequences: SEQUENCES, seed: 1, shrinking: 0, mistake: Some(mistake) };
-    let shown = search.run()?.with_context(|| format!("no sequence of {SEQUENCES} shows the mistake"))?;
-    // How it showed, for whoever asks with `--no-capture`.
-    eprintln!("{shown}");
-    Ok(())
+    Search::shows::<Market>(mistake)
 }
 
 #[test]

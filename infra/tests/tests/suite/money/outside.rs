@@ -1,11 +1,12 @@
 //! What customers, banks and networks do at Stripe, and how time passes.
 
 use anyhow::Result;
+use kitloop_tests::{Failure, Pick, picked};
 use serde_json::Value;
-use stripe_stand_in::{Fault, FaultKind, NewDispute, Outcome, RequestMatch, StatusFault, Switches};
+use stripe_stand_in::{Fault, NewDispute, Outcome, RequestMatch, Switches};
 
-use super::shop::{Booked, Shop, id_of, picked};
-use super::steps::{Card, Deed, Failure, Passing, Pick, Request};
+use super::shop::{Booked, Shop, id_of};
+use super::steps::{Card, Deed, Passing, Request};
 
 impl Shop<'_> {
     /// Does it, if there is anything to do it to. What Stripe refuses has not happened.
@@ -58,7 +59,10 @@ impl Shop<'_> {
             Deed::Fail { request, failure } => {
                 self.stand_in.admin().add_fault(&fault(request, failure)).await
             }
-            Deed::Lose(event) => self.settle_event(event),
+            Deed::Lose(event) => {
+                self.settle_event(event);
+                Ok(())
+            }
         }
     }
 
@@ -200,17 +204,6 @@ fn fault(request: Request, failure: Failure) -> Fault {
         Request::Read => "/v1/payment_intents/",
         _ => "/v1/",
     };
-    let status = |stored, with_work| {
-        // Who may not try again at once need not wait either.
-        let should_retry = Some(false);
-        FaultKind::Status(StatusFault {
-            status: 500,
-            with_work,
-            stored: Some(stored),
-            should_retry,
-            retry_after: None,
-        })
-    };
     Fault {
         request: RequestMatch {
             method: Some(method.to_owned()),
@@ -218,10 +211,6 @@ fn fault(request: Request, failure: Failure) -> Fault {
             path_suffix: path_suffix.map(str::to_owned),
         },
         times: 1,
-        kind: match failure {
-            Failure::Stored { with_work } => status(true, with_work),
-            Failure::Passing => status(false, false),
-            Failure::AnswerLost => FaultKind::Html { with_work: true },
-        },
+        kind: failure.kind(),
     }
 }

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use kitloop_tests::{Interruption, Sandboxes};
 use serde_json::Value;
 use stripe_stand_in::{Outcome, RefundStatus, Switches};
 
 use super::acts::{do_a_job, reconcile};
 use super::shop::{Shop, id_of, window};
-use super::steps::{Act, Interruption};
+use super::steps::Act;
 
 /// How often jobs may be given back before the worker has done them all.
 const MOST_ROUNDS: u32 = 20;
@@ -18,8 +19,7 @@ const TIME: Duration = Duration::from_secs(20);
 
 pub(super) async fn come_to_rest(shop: &mut Shop<'_>) -> Result<()> {
     shop.note("the end".to_owned());
-    shop.frozen.clear();
-    shop.dead.clear();
+    shop.sandboxes = Sandboxes::default();
     let admin = shop.stand_in.admin();
     admin.clear_faults().await?;
     admin.set_switches(Switches::default()).await?;

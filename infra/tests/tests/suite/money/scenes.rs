@@ -1,14 +1,15 @@
 //! Scenes: each the beginning of some story, told by its steps in their order. Most of them happen, and any of them may
 //! be interrupted.
 
+use kitloop_tests::{Failure, Interruption, Pick, failure, waits};
 use proptest::option;
 use proptest::prelude::{BoxedStrategy, Just, Strategy, prop_oneof};
 
 use super::chances::{
-    at_stripe, close_dispute, failure, hear, interrupted, move_refund, open_dispute, ours, pay, refund,
-    refund_beside, reserve, waits, who, work,
+    at_stripe, close_dispute, hear, interrupted, move_refund, open_dispute, ours, pay, refund, refund_beside,
+    reserve, who, work,
 };
-use super::steps::{Act, Deed, Failure, Interruption, Passing, Pick, Request, Step, Who};
+use super::steps::{Act, Deed, Passing, Request, Step, Who};
 
 /// Steps of which each happens nine times out of ten.
 fn scene(steps: Vec<BoxedStrategy<Step>>) -> impl Strategy<Value = Vec<Step>> {

@@ -1,7 +1,6 @@
 //! The shop that a sequence takes place in: everything real but Stripe, which is the stand-in.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,16 +11,17 @@ use kitloop::domain::{Booking, Period, ReservationId};
 use kitloop::error::Error;
 use kitloop::network::Network;
 use kitloop::stripe::Stripe;
+use kitloop_tests::{Inbox, Mistake, Pick, Sandboxes, Stage, clearing, database_with, picked};
+use proptest::strategy::Strategy;
 use serde_json::Value;
 use stripe_stand_in::StandIn;
 use test_support::{Gear, Provider, TestDatabase, booking, in_days, reserve};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::interruption::Work;
-use super::steps::{Life, Pick, Rules, Starts, Step};
+use super::lives::lives;
+use super::steps::{Life, Rules, Starts, Step};
 use super::{acts, rest, verdict};
-use crate::proof::Mistake;
 
 /// A sequence that takes longer hangs.
 const TIME_TO_LIVE: Duration = Duration::from_secs(60);
@@ -58,41 +58,26 @@ pub(super) struct Shop<'a> {
     customers: [Uuid; 2],
     pub(super) booked: Vec<Booked>,
     pub(super) inbox: Inbox,
-    pub(super) frozen: VecDeque<Work>,
-    pub(super) dead: Vec<Work>,
+    pub(super) sandboxes: Sandboxes,
     /// What came of each step, for whoever has to find out why a promise was broken.
     pub(super) story: RefCell<Vec<String>>,
 }
 
-/// The events that Stripe has to tell of, oldest first, and what became of them.
-#[derive(Default)]
-pub(super) struct Inbox {
-    pub(super) events: Vec<Value>,
-    /// Those that came, or never will.
-    pub(super) settled: BTreeSet<usize>,
-}
+impl Stage for Market {
+    type Life = Life;
 
-impl Market {
-    /// A new one, whose commits do not wait for the disk, with a mistake in it or not.
-    pub(super) async fn open(mistake: Option<&Mistake>) -> Result<Self> {
-        let database = TestDatabase::create().await?;
-        if let Some(mistake) = mistake {
-            mistake.plant(&database).await?;
-        }
-        let faster = format!("alter database {} set synchronous_commit = off", database.name);
-        database.admin.batch_execute(&faster).await?;
-        let tables = "select string_agg(format('delete from %s;', oid::regclass), '') from pg_class
-            where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_sqlx_migrations'";
-        let deletes: String = database.value(tables, &[]).await?;
+    fn lives() -> impl Strategy<Value = Life> {
+        lives()
+    }
+
+    async fn open(mistake: Option<&Mistake>) -> Result<Self> {
+        let database = database_with(mistake).await?;
         let db = database.db()?;
         // Whoever is frozen while it connects keeps everybody else from it.
         db.connect_in_init().await;
         Ok(Self {
             db,
-            clear: format!(
-                "set synchronous_commit = off; set session_replication_role = replica; {deletes}
-                set session_replication_role = origin"
-            ),
+            clear: clearing(&database).await?,
             database,
             network: Network::default(),
             // Stripe is local here: a proxy of the environment could not reach it.
@@ -100,11 +85,7 @@ impl Market {
         })
     }
 
-    /// Lives a sequence to its end.
-    ///
-    /// # Errors
-    /// Naming the promises that do not hold then, or what happened that must never happen.
-    pub(super) async fn live(&self, life: &Life) -> Result<()> {
+    async fn live(&self, life: &Life) -> Result<()> {
         self.database.admin.batch_execute(&self.clear).await?;
         let mut shop = self.open_shop(life.rules).await?;
         let judged = async {
@@ -117,7 +98,9 @@ impl Market {
         let judged = timeout(TIME_TO_LIVE, judged).await.context("it never ends").flatten();
         judged.with_context(|| format!("{:#?}", shop.story.borrow()))
     }
+}
 
+impl Market {
     async fn open_shop(&self, rules: Rules) -> Result<Shop<'_>> {
         let provider = if rules.is_manual { Provider::manual() } else { Provider::default() };
         let provider = provider.insert(&self.database).await?;
@@ -142,8 +125,7 @@ impl Market {
             customers: [Uuid::new_v4(), Uuid::new_v4()],
             booked: Vec::new(),
             inbox: Inbox::default(),
-            frozen: VecDeque::new(),
-            dead: Vec::new(),
+            sandboxes: Sandboxes::default(),
             story: RefCell::default(),
         })
     }
@@ -158,7 +140,7 @@ impl Shop<'_> {
             Step::AtStripe(deed) => self.happen_at_stripe(deed).await?,
             Step::Time(passing) => self.pass(passing).await?,
         }
-        self.hear();
+        self.inbox.hear(&self.stand_in, self.rules.lists_lost_events);
         Ok(())
     }
 
@@ -185,15 +167,6 @@ impl Shop<'_> {
         };
         let period = Period::new(start, start.checked_add(SignedDuration::from_hours(24))?)?;
         Ok(Booking { period, ..booking(self.provider, self.gear, 1)? })
-    }
-
-    /// Notes what Stripe has to tell since it was last asked.
-    pub(super) fn hear(&mut self) {
-        let news = self.stand_in.events_after(self.inbox.events.len());
-        if !self.rules.lists_lost_events {
-            news.iter().for_each(|event| self.stand_in.mark_delivered(id_of(event)));
-        }
-        self.inbox.events.extend(news);
     }
 
     /// Any of the reservations.
@@ -244,10 +217,6 @@ impl Shop<'_> {
 pub(super) fn window() -> Result<Period> {
     let hour = SignedDuration::from_hours(1);
     Ok(Period::new(Timestamp::now().checked_sub(hour)?, Timestamp::now().checked_add(hour)?)?)
-}
-
-pub(super) fn picked<T>(all: &[T], pick: Pick) -> Option<&T> {
-    all.get(usize::from(pick).checked_rem(all.len())?)
 }
 
 pub(super) fn id_of(object: &Value) -> &str {

@@ -1,9 +1,7 @@
 //! A sequence as a value: what happens, to which reservation, and how it is interrupted.
 
+use kitloop_tests::{Failure, Interruption, Pick};
 use stripe_stand_in::{DisputeStatus, RefundStatus};
-
-/// Which of so many; counted round, so that any number will do however many there are.
-pub(super) type Pick = u8;
 
 /// A whole sequence.
 #[derive(Debug, Clone)]
@@ -87,16 +85,6 @@ pub(super) enum Act {
     DeliverRest,
 }
 
-/// What becomes of our code while it is at it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Interruption {
-    Nothing,
-    /// It dies after so many times that it had to wait.
-    Crash(u8),
-    /// It is frozen, as sandboxes are, until it is thawed, if ever.
-    Freeze(u8),
-}
-
 /// What customers, banks and networks do.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Deed {
@@ -170,16 +158,6 @@ pub(super) enum Request {
     Capture,
     Refund,
     Read,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Failure {
-    /// Stripe stores it for the key, having done the work or not.
-    Stored { with_work: bool },
-    /// The same request works a moment later.
-    Passing,
-    /// The work is done, but the answer is lost.
-    AnswerLost,
 }
 
 /// How time passes.

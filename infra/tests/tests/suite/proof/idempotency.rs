@@ -1,12 +1,12 @@
 //! What was done once is not done again.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use serde_json::{Value, json};
 use test_support::{Gear, TestDatabase};
 use uuid::Uuid;
 
 use super::scenario::Scenario;
-use super::{Mistake, Promise};
 
 /// The same request, sent again under its key, gets the first answer.
 struct OneKeyOneReservation;

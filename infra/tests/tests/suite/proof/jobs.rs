@@ -1,10 +1,10 @@
 //! A job has one worker at a time, and is done only while its reason holds.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use test_support::TestDatabase;
 
 use super::scenario::{Scenario, ask};
-use super::{Mistake, Promise};
 
 const CLAIM: &str = "kitloop.claim_job('worker', 30)";
 

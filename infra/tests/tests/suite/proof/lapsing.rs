@@ -1,10 +1,10 @@
 //! A hold lapses while somebody waits for a lock, or between a decision and its commit: its piece has one taker.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use test_support::TestDatabase;
 
 use super::scenario::{Hold, Scenario, ask};
-use super::{Mistake, Promise};
 
 /// Something that makes the use of stock firm or longer, as the SQL that does it.
 type Revival = fn(&Hold) -> String;

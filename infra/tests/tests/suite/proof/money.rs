@@ -1,11 +1,11 @@
 //! No more goes back than came in, and nothing goes back that the bank has.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use serde_json::{Value, json};
 use test_support::TestDatabase;
 
 use super::scenario::{Hold, Scenario, ask};
-use super::{Mistake, Promise};
 
 const CLAIMED: &str = "(select count(*) as claimed from kitloop.claim_job('worker', 30))";
 

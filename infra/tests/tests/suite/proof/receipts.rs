@@ -1,10 +1,10 @@
 //! Numbers of receipts have no gaps and are given once.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use test_support::{Gear, TestDatabase};
 
 use super::scenario::{Scenario, ask};
-use super::{Mistake, Promise};
 
 /// Two reservations are paid, both at once or one of them in vain at first: their receipts are 1 and 2.
 struct NumbersFollowOneAnother {

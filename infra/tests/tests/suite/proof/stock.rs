@@ -1,11 +1,11 @@
 //! Nothing is promised twice, and nothing that fits is refused.
 
 use anyhow::Result;
+use kitloop_tests::{Mistake, Promise};
 use test_support::{Gear, TestDatabase};
 use uuid::Uuid;
 
 use super::scenario::{Scenario, ask};
-use super::{Mistake, Promise};
 
 /// Two customers want the last piece at the same time: one gets it.
 struct OneWins;

@@ -6,12 +6,12 @@ use kitloop::domain::{
     CancelReason, ClaimedJob, ConfirmationAction, Fact, Notification, NotificationKind, PaymentStatus,
     RefundStatus,
 };
+use kitloop_tests::race;
 use serde_json::json;
 use test_support::{Gear, Provider};
 
 use super::jobs::end_pauses;
 use super::money::disputed;
-use super::races::race;
 use super::shop::{Hold, LEASE, Shop, refund_of};
 
 const CUSTOMER: &str = "eva@example.com";

@@ -8,40 +8,11 @@ use kitloop::domain::{
     Booking, ClaimedJob, ConfirmationAction, Contact, Decision, Fact, PaymentStatus, ReservationStatus,
 };
 use kitloop::error::{Code, Error};
-use test_support::{Gear, Provider, TestDatabase, actor, booking, reserve};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use kitloop_tests::{is_refusal, race};
+use test_support::{Gear, Provider, actor, booking, reserve};
 use uuid::Uuid;
 
 use super::shop::{Shop, booking_of};
-
-fn is_refusal<T>(outcome: &Result<T, Error>, code: Code) -> bool {
-    matches!(outcome, Err(Error::Refused(refusal)) if refusal.code == code)
-}
-
-/// Runs what `act` makes for each of the callers, all connected before the first begins.
-pub(super) async fn race<T, F>(
-    database: &TestDatabase,
-    callers: usize,
-    act: impl Fn(usize, Db) -> F,
-) -> Result<Vec<Result<T, Error>>>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Error>> + Send + 'static,
-{
-    let barrier = Arc::new(Barrier::new(callers));
-    let mut tasks = JoinSet::new();
-    for caller in 0..callers {
-        let (db, barrier) = (database.db()?, Arc::clone(&barrier));
-        let work = act(caller, db.clone());
-        tasks.spawn(async move {
-            db.connect_in_init().await;
-            barrier.wait().await;
-            work.await
-        });
-    }
-    Ok(tasks.join_all().await)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hundred_callers_for_five_units_exactly_five_win() -> Result<()> {

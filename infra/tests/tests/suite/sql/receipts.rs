@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use kitloop::db::{self, ReserveRequest};
 use kitloop::domain::{Booking, Contact, Fact, PaymentStatus, Period};
+use kitloop_tests::race;
 use serde_json::{Value, json};
 use test_support::{Gear, Provider, actor};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::credit_notes::{credit_notes, set_tax};
-use super::races::race;
 use super::shop::{Hold, Shop, booking_of, hours_ahead};
 
 /// What all orders say, in order of their numbers, as a JSON array for each.

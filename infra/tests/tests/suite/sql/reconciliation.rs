@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use kitloop::db::{self, Reconciliation};
 use kitloop::domain::{Finding, Period, ReconciliationPhase};
 use kitloop::error::Code;
+use kitloop_tests::race;
 use test_support::TestDatabase;
 
-use super::races::race;
 use super::shop::{LEASE, Shop, refused};
 
 const DAY: i64 = 24;

@@ -6,13 +6,13 @@ use anyhow::Result;
 use kitloop::db::{self, JobOutcome, JobRetry, RefundRequest};
 use kitloop::domain::{Decision, Fact, PaymentIntentFact, PaymentStatus, RefundStatus};
 use kitloop::error::{Code, Error};
+use kitloop_tests::race;
 use serde_json::json;
 use test_support::{Gear, Provider, actor};
 use uuid::Uuid;
 
 use super::jobs::end_leases;
 use super::money::disputed;
-use super::races::race;
 use super::shop::{Shop, admin, refund_of, refused};
 
 #[tokio::test]

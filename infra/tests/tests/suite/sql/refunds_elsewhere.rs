@@ -6,10 +6,10 @@ use anyhow::Result;
 use kitloop::db::{self, JobOutcome, JobRetry};
 use kitloop::domain::{Decision, Fact, RefundStatus};
 use kitloop::error::Code;
+use kitloop_tests::race;
 use serde_json::json;
 
 use super::jobs::{end_leases, end_pauses};
-use super::races::race;
 use super::shop::{Shop, refund, refund_of, refused};
 
 /// Stripe says that somebody refunded there, without us.
