@@ -11,7 +11,8 @@ use tokio::process::Command;
 use crate::cli::TestArguments;
 
 /// The tests that must hold through a transaction pooler as well: everything that is about the database.
-const DATABASE_TESTS: &str = "package(kitloop-tests) & test(/^sql::/)";
+const DATABASE_TESTS: &str =
+    "package(kitloop-tests) & (test(/^sql::/) | (binary(credits) & test(/^races::/)))";
 
 pub(crate) async fn run(arguments: &TestArguments) -> Result<ExitCode> {
     if arguments.servers {
