@@ -8,7 +8,7 @@ use stack::wait_for;
 use super::scene::{Booking, Scene};
 
 /// How long a webhook, a job or Stripe's next attempt may take to show.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Scene {
     /// Waits for Stripe's event of this type about the reservation to be decided in one of these ways; returns the
@@ -19,13 +19,35 @@ impl Scene {
         event_type: &str,
         expected: &[&str],
     ) -> Result<String> {
+        let query = "select id, decision from public.stripe_webhook_events
+            where reservation_id = $1::uuid and type = $2 and status <> 'failed'";
+        self.event_of(query, &booking.id, event_type, expected).await
+    }
+
+    /// The same of an event about something at Stripe that is for no reservation, by its id there.
+    pub(crate) async fn webhook_about(
+        &mut self,
+        object_id: &str,
+        event_type: &str,
+        expected: &str,
+    ) -> Result<String> {
+        let query = "select id, decision from public.stripe_webhook_events
+            where payload #>> '{data,object,id}' = $1 and type = $2 and status <> 'failed'";
+        self.event_of(query, object_id, event_type, &[expected]).await
+    }
+
+    async fn event_of(
+        &mut self,
+        query: &'static str,
+        id: &str,
+        event_type: &str,
+        expected: &[&str],
+    ) -> Result<String> {
         let started = Instant::now();
         let what = format!("delivers {event_type}");
         let database = &mut self.database;
         let decided = async || -> Result<(String, String)> {
-            let query = "select id, decision from public.stripe_webhook_events
-                where reservation_id = $1::uuid and type = $2 and status <> 'failed'";
-            Ok(sqlx::query_as(query).bind(&booking.id).bind(event_type).fetch_one(&mut *database).await?)
+            Ok(sqlx::query_as(query).bind(id).bind(event_type).fetch_one(&mut *database).await?)
         };
         let (event, decision) = wait_for(&what, PATIENCE, decided, || Ok(())).await?;
         let status = self.status_of_delivery(&event).await?;

@@ -3,10 +3,14 @@
 mod aftermath;
 mod authorisations;
 pub(crate) mod bookings;
+mod credits;
+mod exports;
 mod late_payments;
 mod logs;
 mod mail;
 mod money_back;
+mod plans;
+mod poison;
 pub(crate) mod scene;
 pub(crate) mod story;
 pub(crate) mod summary;
@@ -32,6 +36,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
         format!("the story took a wrong turn; the functions' logs are in {}", stack::paths::local().display())
     })?;
     println!("\n{}", summary::table(&mut scene).await?);
+    println!("{}", credits::table(&mut scene).await?);
     println!("{}", mail::table(&mut scene).await?);
     summary::check_invariants(&mut scene).await?;
     logs::check(&mut scene, &stack).await?;
@@ -54,5 +59,11 @@ async fn tell(scene: &mut Scene) -> Result<()> {
     money_back::the_shop_sends_a_part_back(scene).await?;
     money_back::the_bank_takes_disputed_money(scene).await?;
     money_back::what_is_paid_twice_goes_back_once(scene).await?;
-    money_back::a_lost_event_is_found(scene).await
+    money_back::a_lost_event_is_found(scene).await?;
+    exports::an_export_costs_a_credit(scene).await?;
+    credits::credits_are_bought(scene).await?;
+    exports::a_customer_takes_her_reservations_along(scene).await?;
+    exports::the_shop_gets_its_reservations(scene).await?;
+    poison::a_poison_job_ends_as_a_dead_letter(scene).await?;
+    plans::a_lapsed_plan_takes_no_holds(scene).await
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use stack::{Gear, StackFile, StackUser, http_client};
@@ -16,12 +17,18 @@ use super::story::{Story, decision};
 pub(crate) struct Person {
     pub(crate) name: &'static str,
     token: String,
+    /// What the audit log calls an operator.
+    operator: Option<&'static str>,
 }
 
 /// A reservation as it was answered.
 #[derive(Clone)]
 pub(crate) struct Booking {
     pub(crate) id: String,
+    /// At which provider.
+    pub(crate) provider: String,
+    /// For whom, by name.
+    pub(crate) customer: &'static str,
     pub(crate) amount_minor: i64,
     pub(crate) currency: String,
 }
@@ -75,7 +82,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn open(file: &StackFile) -> Result<Self> {
-        let person = |name, user: &StackUser| Person { name, token: user.token.clone() };
+        let person = |name, user: &StackUser| Person { name, token: user.token.clone(), operator: None };
         Ok(Self {
             story: Story::default(),
             jana: person("Jana", &file.users.customer),
@@ -92,14 +99,14 @@ impl Scene {
         })
     }
 
-    /// Who sees how the product is doing.
+    /// Who sees how the product is doing, and corrects it.
     pub(crate) fn operator(&self) -> Person {
-        Person { name: "operator", token: self.file.admin_token.clone() }
+        Person { name: "operator", token: self.file.admin_token.clone(), operator: Some("Ada") }
     }
 
     /// The clock that runs the sweep.
     pub(crate) fn schedule(&self) -> Person {
-        Person { name: "schedule", token: self.file.cron_secret.clone() }
+        Person { name: "schedule", token: self.file.cron_secret.clone(), operator: None }
     }
 
     /// A piece of any catalogue, by the beginning of its name.
@@ -138,16 +145,30 @@ impl Scene {
         body: &Value,
     ) -> Result<Answer> {
         self.keys += 1;
+        self.post(who, what, url, body).await
+    }
+
+    /// Calls a function once more, under the idempotency key of the last call.
+    pub(crate) async fn call_again(
+        &self,
+        who: &Person,
+        what: &str,
+        function: &str,
+        body: &Value,
+    ) -> Result<Answer> {
+        let url = format!("{}/{function}", self.file.base_url);
+        self.post(who, what, &url, body).await
+    }
+
+    async fn post(&self, who: &Person, what: &str, url: &str, body: &Value) -> Result<Answer> {
         let started = Instant::now();
-        let response = self
-            .http
-            .post(url)
-            .bearer_auth(&who.token)
-            .header("idempotency-key", format!("demo-{}", self.keys))
-            .json(body)
-            .send()
-            .await?;
-        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        let key = format!("demo-{}", self.keys);
+        let request = self.http.post(url).bearer_auth(&who.token).header("idempotency-key", key).json(body);
+        let request = match who.operator {
+            Some(operator) => request.header("x-operator", operator),
+            None => request,
+        };
+        let answer = Answer::to(request).await?;
         self.story.line(who.name, what, Some(answer.status), &decision(&answer.body), started.elapsed());
         Ok(answer)
     }
@@ -155,11 +176,15 @@ impl Scene {
     /// Looks at a path behind the front.
     pub(crate) async fn look(&self, who: &Person, what: &str, path: &str) -> Result<Answer> {
         let started = Instant::now();
-        let url = format!("{}/{path}", self.file.base_url);
-        let response = self.http.get(url).bearer_auth(&who.token).send().await?;
-        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        let answer = self.get(who, path).await?;
         self.story.line(who.name, what, Some(answer.status), &decision(&answer.body), started.elapsed());
         Ok(answer)
+    }
+
+    /// Looks at a path behind the front without a word.
+    pub(crate) async fn get(&self, who: &Person, path: &str) -> Result<Answer> {
+        let url = format!("{}/{path}", self.file.base_url);
+        Answer::to(self.http.get(url).bearer_auth(&who.token)).await
     }
 
     /// Asks for gear.
@@ -189,6 +214,8 @@ impl Scene {
         let answer = self.ask(who, what, wish).await?.expect(201, "hold")?;
         let booking = Booking {
             id: answer.text("reservation_id")?,
+            provider: wish.provider.to_owned(),
+            customer: who.name,
             amount_minor: answer.minor("amount_total_minor")?,
             currency: answer.text("currency")?,
         };
@@ -232,8 +259,7 @@ impl Scene {
             ("payment_method", card),
         ];
         let url = format!("{}/v1/payment_intents/{}/confirm", self.file.stripe_api_base, intent.id);
-        let response = self.http.post(url).form(&form).send().await?;
-        let answer = Answer { status: response.status().as_u16(), body: response.json().await? };
+        let answer = Answer::to(self.http.post(url).form(&form)).await?;
         let what = format!("pays at Stripe with {card}");
         self.story.line(who.name, &what, Some(answer.status), &decision(&answer.body), started.elapsed());
         Ok(answer)
@@ -241,6 +267,12 @@ impl Scene {
 }
 
 impl Answer {
+    /// What a request is answered with.
+    pub(crate) async fn to(request: RequestBuilder) -> Result<Self> {
+        let response = request.send().await?;
+        Ok(Self { status: response.status().as_u16(), body: response.json().await? })
+    }
+
     /// The answer, if it is the one that the story tells.
     pub(crate) fn expect(self, status: u16, word: &str) -> Result<Self> {
         let decided = decision(&self.body);

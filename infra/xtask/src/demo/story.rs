@@ -42,12 +42,16 @@ pub(crate) fn money(amount_minor: i64, currency: &str) -> String {
 pub(crate) fn decision(body: &Value) -> String {
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str);
     let word = ["/error/code", "/error", "/decision", "/status"].into_iter().find_map(text);
-    let intent =
-        || text("/payment_intent_id").map(|id| format!("{}…", id.chars().take(12).collect::<String>()));
+    let object = ["/payment_intent_id", "/session_id"].into_iter().find_map(text);
+    let object = || object.map(|id| format!("{}…", id.chars().take(12).collect::<String>()));
+    let balance = || body.get("balance").map(|balance| format!("credits: {balance}"));
+    let listed =
+        || body.get("items").and_then(Value::as_array).map(|items| format!("{} listed", items.len()));
     let swept = || body.get("deleted_count").map(|count| format!("{count} expired"));
     let mended = || body.get("mended_count").map(|count| format!("{count} mended"));
     let back = body.get("refund_percent").map(|percent| format!("{percent} % back"));
-    back.or(word.map(str::to_owned)).or_else(intent).or_else(swept).or_else(mended).unwrap_or_default()
+    let words = back.or(word.map(str::to_owned)).or_else(object);
+    words.or_else(swept).or_else(mended).or_else(balance).or_else(listed).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -63,7 +67,11 @@ mod tests {
         assert_eq!(decision(&json!({"status": "hold"})), "hold");
         assert_eq!(decision(&json!({"payment_intent_id": "pi_123456789abc"})), "pi_123456789…");
         assert_eq!(decision(&json!({"deleted_count": 1})), "1 expired");
+        assert_eq!(decision(&json!({"session_id": "cs_test_123456"})), "cs_test_1234…");
         assert_eq!(decision(&json!({"found_count": 2, "mended_count": 1})), "1 mended");
+        assert_eq!(decision(&json!({"balance": 3, "entries": []})), "credits: 3");
+        assert_eq!(decision(&json!({"error": "insufficient_credits", "balance": 0})), "insufficient_credits");
+        assert_eq!(decision(&json!({"items": [{}], "next_cursor": null})), "1 listed");
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub(crate) async fn check_invariants(scene: &mut Scene) -> Result<()> {
     let violations: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&mut scene.database).await?;
     if violations.is_empty() {
         println!(
-            "Invariants: no stock promised twice, no money without a booking, every event with one effect."
+            "Invariants: no stock promised twice, no money without a booking, no credit spent twice, \
+             every event with one effect."
         );
         return Ok(());
     }

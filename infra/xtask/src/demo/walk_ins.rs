@@ -22,6 +22,8 @@ pub(super) async fn staff_books_for_a_walk_in(scene: &mut Scene) -> Result<()> {
         scene.call(&eva, "books a tent for Ludmila", "reserve_gear", &body).await?.expect(201, "hold")?;
     let booking = Booking {
         id: answer.text("reservation_id")?,
+        provider: scene.file.provider_id.to_string(),
+        customer: "Ludmila",
         amount_minor: answer.minor("amount_total_minor")?,
         currency: answer.text("currency")?,
     };
