@@ -87,8 +87,9 @@ fn whoever_owes_credits_spends_new_ones() -> Result<()> {
 }
 
 #[test]
-fn old_news_of_money_that_went_back_count_like_new_ones() -> Result<()> {
-    shows(Mistake::of("note_topup_loss").writing("where true", "where excluded.rank >= l.rank"))
+fn a_refund_that_failed_takes_credits_all_the_same() -> Result<()> {
+    let is_gone = "coalesce(p_object ->> 'status' not in ('failed', 'canceled'), true)";
+    shows(Mistake::of("note_topup_object").writing("true", is_gone))
 }
 
 #[test]

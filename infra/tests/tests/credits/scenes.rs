@@ -116,8 +116,9 @@ fn dismissal() -> BoxedStrategy<Vec<Step>> {
 
 /// A worker is frozen until another has its job, and goes on then.
 fn lost_lease() -> BoxedStrategy<Vec<Step>> {
-    let errand = pick().prop_flat_map(|customer| ask_for(customer, Task::OwnReservations));
-    let frozen = (1..=4_u8).prop_map(|waits| Step::Ours(Act::Work(1), Interruption::Freeze(waits)));
+    let task = prop_oneof![Just(Task::OwnReservations), Just(Task::Unknown)];
+    let errand = (pick(), task).prop_flat_map(|(customer, task)| ask_for(customer, task));
+    let frozen = (0..=4_u8).prop_map(|waits| Step::Ours(Act::Work(1), Interruption::Freeze(waits)));
     scene(vec![interrupted(errand), frozen.boxed(), pauses(), work(), Just(Step::Thaw).boxed()])
 }
 
