@@ -10,6 +10,7 @@ pub mod door;
 mod fixtures;
 mod http_events;
 mod invocations;
+mod paid_jobs;
 mod parameter;
 mod payments;
 pub mod sample;
