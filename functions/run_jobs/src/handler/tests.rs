@@ -2,6 +2,7 @@
 
 mod faults;
 mod leases;
+mod paid_jobs;
 mod work;
 
 use std::collections::HashMap;
