@@ -176,7 +176,7 @@ impl Shop<'_> {
     pub(super) fn settle_event(&mut self, pick: Pick) {
         let place = picked(&self.inbox.undelivered(), pick).copied();
         for event in self.inbox.settle(place) {
-            self.note(format!("lost: {} {}", id_of(&event), event["type"]));
+            self.note(format!("lost: {} {:?}", id_of(&event), event.get("type")));
         }
     }
 }
