@@ -65,8 +65,9 @@ create table public.jobs (
     result jsonb,
     is_replayed boolean not null default false,
     priority smallint not null generated always as (
-        case when customer_id is not null then 2 when notification_id is not null then 1 else 0 end
+        case when payment_id is null then 1 else 0 end
     ) stored,
+    hold_number integer not null default 1,
     generation integer not null default 1,
     attempts integer not null default 0,
     max_attempts integer not null default 12 check (max_attempts > 0),
@@ -86,7 +87,7 @@ create table public.jobs (
     check ((kind = 'refund_payment') = (refund_id is not null)),
     check (num_nonnulls(customer_id, credits, input) in (0, 3)),
     check (provider_id is null or customer_id is not null),
-    check ((result is not null) = (customer_id is not null and status = 'succeeded'))
+    check (result is null or (customer_id is not null and status = 'succeeded'))
 );
 create unique index jobs_one_open_per_payment on public.jobs (kind, payment_id)
 where refund_id is null and status in ('queued', 'running');
@@ -98,11 +99,13 @@ comment on column public.jobs.kind is
 'What Stripe or an e-mail is needed for, or a kind that customers pay for, of which the worker has the list.';
 comment on column public.jobs.customer_id is 'Who pays for the job with credits.';
 comment on column public.jobs.credits is 'What the job costs: held while it is open, spent when it succeeds.';
+comment on column public.jobs.hold_number is
+'How often credits were held for a paid job: again whenever an operator has it run again.';
 comment on column public.jobs.provider_id is 'For which shop a paid job works, if it is for one.';
 comment on column public.jobs.is_replayed is 'Whether the request that made a paid job was made again with its key.';
 comment on column public.jobs.priority is
-'Money first: neither a mail server that hangs nor a thousand exports keep refunds waiting.';
-comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}; of a paid job, how often credits were held for it.';
+'Money first: neither a mail server that hangs nor a thousand paid jobs keep refunds waiting.';
+comment on column public.jobs.generation is 'Part of the Stripe idempotency key: {id}:{operation}:{generation}.';
 comment on column public.jobs.fencing_token is 'Grows with each claim; a worker whose token is old may not finish the job.';
 
 -- A job that was given up, each time that it was: a person has to look.

@@ -3,6 +3,7 @@ drop function kitloop.finish_email(uuid, bigint, text, text);
 drop function kitloop.retry_job(uuid, bigint, text, boolean, boolean);
 drop function kitloop.finish_job(uuid, bigint, jsonb);
 drop function kitloop.claim_job(text, integer);
+drop function kitloop.start_job(uuid, text, integer);
 drop function kitloop.is_email_too_old(public.jobs);
 drop function kitloop.give_up_job(public.jobs);
 drop function kitloop.lock_job_subject(uuid);

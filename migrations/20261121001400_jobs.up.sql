@@ -88,7 +88,7 @@ begin
     where p.id = p_job.payment_id
     for update of r, p skip locked;
     if found or p_job.payment_id is null then
-        perform kitloop.fail_job(p_job.id, coalesce(p_job.last_error, 'the worker died in every attempt'));
+        perform kitloop.fail_job(p_job.id, coalesce(p_job.last_error, 'worker_died'));
     else
         update public.jobs j set lease_until = clock_timestamp() + interval '5 seconds' where j.id = p_job.id;
     end if;
@@ -102,11 +102,43 @@ language sql set search_path = pg_catalog, pg_temp as $$
     select p_job.kind = 'send_email' and p_job.attempts > 0 and p_job.created_at < clock_timestamp() - interval '23 hours'
 $$;
 
+-- Starts an attempt of a job: what claim_job answers. The caller holds the job.
+create function kitloop.start_job(
+    p_job_id uuid, p_worker text, p_lease_seconds integer
+) returns table (
+    job_id uuid, kind text, fencing_token bigint, generation integer, reservation_id uuid, payment_intent_id text,
+    amount_minor bigint, refund_id uuid, notification jsonb, user_id uuid, provider_id uuid, input jsonb,
+    is_key_old boolean
+)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    v_job public.jobs;
+begin
+    update public.jobs j
+    set status = 'running', locked_by = p_worker, attempts = j.attempts + 1, fencing_token = j.fencing_token + 1,
+        lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    where j.id = p_job_id
+    returning * into v_job;
+    return query
+    select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, coalesce(p.reservation_id, n.reservation_id),
+        p.payment_intent_id, coalesce(r.amount_minor, p.amount_minor), r.id,
+        kitloop.notification_document(n), c.user_id, v_job.provider_id, v_job.input,
+        v_job.created_at < clock_timestamp() - interval '23 hours'
+    from (select v_job.payment_id, v_job.refund_id, v_job.notification_id, v_job.customer_id) job
+    left join public.payments p on p.id = job.payment_id
+    left join public.refunds r on r.id = job.refund_id
+    left join public.notification_logs n on n.id = job.notification_id
+    left join public.customers c on c.id = job.customer_id;
+end
+$$;
+
 -- The operation: claims the next due job, or one whose lease ran out; no row when there is none. Jobs whose reason is
 -- gone or whose attempts are used up end on the way; refunds wait for the end of a dispute. amount_minor: what to refund
 -- or capture. notification: what an e-mail tells. user_id, provider_id, input: who wants a paid job, for which shop, and
 -- what exactly. is_key_old: Stripe may have forgotten the idempotency key
--- (https://docs.stripe.com/api/idempotent_requests: after a day). Locks: the job's row, skipping those that others hold.
+-- (https://docs.stripe.com/api/idempotent_requests: after a day). A row without a job: many ended on the way, and there may
+-- be more, so claim again; the statement stays short, however many there are. Locks, in order: the job's row, skipping
+-- those that others hold; the credit account of a paid job that is given up.
 create function kitloop.claim_job(
     p_worker text, p_lease_seconds integer
 ) returns table (
@@ -118,7 +150,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_job public.jobs;
 begin
-    loop
+    for v_turn in 1..20 loop
         select * into v_job from public.jobs j
         where (j.status = 'queued' and j.run_after <= clock_timestamp())
             or (j.status = 'running' and j.lease_until <= clock_timestamp())
@@ -138,6 +170,8 @@ begin
             where n.id = v_job.notification_id and n.status = 'queued';
         elsif v_job.status = 'running' and v_job.attempts >= v_job.max_attempts then
             perform kitloop.give_up_job(v_job);
+            -- Its credit account is not held any longer than need be.
+            exit when v_job.customer_id is not null;
         elsif kitloop.is_email_too_old(v_job) then
             perform kitloop.fail_job(v_job.id, coalesce(v_job.last_error, 'too late to be sent again'));
         elsif v_job.kind = 'refund_payment' and kitloop.is_in_dispute(v_job.payment_id) then
@@ -145,27 +179,13 @@ begin
             set status = 'queued', lease_until = null, run_after = clock_timestamp() + interval '15 minutes'
             where j.id = v_job.id;
         else
-            exit;
+            return query select * from kitloop.start_job(v_job.id, p_worker, p_lease_seconds);
+            return;
         end if;
     end loop;
-    update public.jobs j
-    set status = 'running', locked_by = p_worker, attempts = j.attempts + 1, fencing_token = j.fencing_token + 1,
-        lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-    where j.id = v_job.id
-    returning * into v_job;
-    return query
-    select v_job.id, v_job.kind, v_job.fencing_token, v_job.generation, coalesce(p.reservation_id, n.reservation_id),
-        p.payment_intent_id, coalesce(r.amount_minor, p.amount_minor), r.id,
-        kitloop.notification_document(n), c.user_id, v_job.provider_id, v_job.input,
-        v_job.created_at < clock_timestamp() - interval '23 hours'
-    from (select v_job.payment_id, v_job.refund_id, v_job.notification_id, v_job.customer_id) job
-    left join public.payments p on p.id = job.payment_id
-    left join public.refunds r on r.id = job.refund_id
-    left join public.notification_logs n on n.id = job.notification_id
-    left join public.customers c on c.id = job.customer_id;
+    return next;
 end
 $$;
-
 -- The operation: gives a job back after an error. p_is_final: no further attempt makes sense. p_new_generation: the
 -- idempotency key at Stripe is spent. The pause grows: min(900 s, 10 s * 3^(attempt - 1)), of which a random half.
 -- Refusals are counted; while Stripe is only away, cancelling and refunding go on for ever, since money depends on it.

@@ -10,7 +10,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
         case p_entry_type when 'hold' then -p_job.credits when 'release' then p_job.credits else 0 end,
         p_entry_type,
         'job:' || p_job.id || ':' || p_entry_type
-            || case when p_job.generation > 1 then ':' || p_job.generation else '' end,
+            || case when p_job.hold_number > 1 then ':' || p_job.hold_number else '' end,
         p_job.id
     )
 $$;
@@ -64,7 +64,8 @@ begin
 end
 $$;
 
--- The operation: idempotency around take_job.
+-- The operation: idempotency around take_job. Who has too few credits buys some and asks again, with the same key: that
+-- refusal is not kept.
 -- Outcomes: created; provider_not_found, forbidden, insufficient_credits, idempotency_key_reused, request_in_flight.
 -- Locks, in order: idempotency row, customer, account; of a replay: idempotency row, job.
 create function kitloop.create_job(
@@ -79,7 +80,12 @@ begin
     if not replayed then
         select t.outcome, t.answer into outcome, answer
         from kitloop.take_job(p_user_id, p_profile, p_kind, p_credits, p_max_attempts, p_provider_id, p_input) t;
-        perform kitloop.store_answer(p_caller, 'create_job', p_idempotency_key, outcome, answer);
+        if outcome = 'insufficient_credits' then
+            delete from public.idempotency_keys k
+            where k.caller = p_caller and k.operation = 'create_job' and k.key = p_idempotency_key;
+        else
+            perform kitloop.store_answer(p_caller, 'create_job', p_idempotency_key, outcome, answer);
+        end if;
     elsif outcome = 'created' then
         update public.jobs j set is_replayed = true where j.id = (answer ->> 'job_id')::uuid and not j.is_replayed;
         answer := answer || '{"idempotent_replay": true}';
@@ -87,10 +93,14 @@ begin
 end
 $$;
 
--- The operation: where a paid job stands; null for a job that is not the user's own.
+-- The operation: where a paid job stands; null for a job that is not the user's own. What was made for a shop is shown to
+-- those who work there still.
 create function kitloop.get_job(p_user_id uuid, p_job_id uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select kitloop.job_document(j)
+    select case
+        when j.provider_id is null or kitloop.is_member(j.provider_id, p_user_id) then kitloop.job_document(j)
+        else kitloop.job_document(j) - 'result'
+    end
     from public.jobs j
     join public.customers c on c.id = j.customer_id
     where j.id = p_job_id and c.user_id = p_user_id

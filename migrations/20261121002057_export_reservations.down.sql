@@ -1,2 +1,2 @@
 drop function kitloop.export_reservations(uuid, uuid, uuid, timestamptz, timestamptz, integer);
-drop function kitloop.exported_reservation(public.reservations);
+drop function kitloop.reservations_to_export(uuid, uuid, timestamptz, timestamptz);

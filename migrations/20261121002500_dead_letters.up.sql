@@ -62,8 +62,8 @@ begin
     end case;
     update public.jobs j
     set status = 'queued', attempts = 0, run_after = clock_timestamp(), finished_at = null,
-        generation = j.generation
-            + (j.kind in ('capture_payment_intent', 'cancel_payment_intent') or j.customer_id is not null)::integer
+        generation = j.generation + (j.kind in ('capture_payment_intent', 'cancel_payment_intent'))::integer,
+        hold_number = j.hold_number + (j.customer_id is not null)::integer
     where j.id = p_job.id and j.status = 'failed' and kitloop.job_still_holds(j)
     returning * into v_job;
     if v_job.customer_id is not null then

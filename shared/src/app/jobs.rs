@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, Span};
 
-use super::{emails, intents, paid_jobs, schedule};
+use super::{emails, intents, paid_jobs, schedule, upstream_deadline};
 use crate::db::{self, Db, JobOutcome, JobRetry};
 use crate::domain::{ClaimedJob, JobClaim};
 use crate::email::Email;
@@ -19,7 +19,7 @@ use crate::telemetry::caught;
 const FUNCTION: &str = "run_jobs";
 /// How long a job belongs to a request that does it at once; longer than a request takes.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How long one job may take; with the statement that ends it, less than any lease.
+/// How long one job may take; with the statements around it, less than any lease.
 const JOB_TIME: Duration = Duration::from_secs(14);
 
 /// What one invocation of the worker did.
@@ -53,7 +53,9 @@ impl Worker<'_> {
     /// # Errors
     /// [`Error::DatabaseUnavailable`] when jobs cannot be claimed. A job that fails does not stop the others.
     pub async fn work(&self, beat_interval: Duration, deadline: Instant) -> Result<WorkDone, Error> {
-        let stop_claiming = deadline.checked_sub(JOB_TIME).unwrap_or(deadline);
+        // With the time to record what came of the last job, and of the run.
+        let last_end = upstream_deadline(deadline);
+        let stop_claiming = last_end.checked_sub(JOB_TIME).unwrap_or(last_end);
         schedule::run(self.db, FUNCTION, async |_| {
             let mut done = WorkDone::default();
             loop {
@@ -62,7 +64,7 @@ impl Worker<'_> {
                 while Instant::now() < next_beat.min(stop_claiming)
                     && let Some(job) = db::claim_job(self.db, self.name, self.lease).await?
                 {
-                    match self.perform(&job, Instant::now() + JOB_TIME).await {
+                    match self.perform(&job, last_end.min(Instant::now() + JOB_TIME)).await {
                         Ok(JobOutcome::Finished) => done.succeeded += 1,
                         _ => done.unsuccessful += 1,
                     }
@@ -99,7 +101,10 @@ impl Worker<'_> {
             ClaimedJob::Email(job) => emails::perform(self.db, self.email, job, deadline).await,
             ClaimedJob::Paid(job) => paid_jobs::perform(self.db, job, deadline).await,
             ClaimedJob::Unreadable { claim, error } => {
-                let giving_back = give_back(self.db, claim, error, JobRetry::Later);
+                let giving_back = async {
+                    tracing::error!(error, "job.unreadable");
+                    give_back(self.db, claim, &"unreadable", JobRetry::Later).await
+                };
                 giving_back.instrument(span_of(claim)).await
             }
         }

@@ -22,6 +22,24 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::DatabaseUnavailable`].
 pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<ClaimedJob>, Error> {
+    loop {
+        match claim_or_tidy(db, worker, lease).await? {
+            Claimed::Job(job) => return Ok(Some(job)),
+            Claimed::Nothing => return Ok(None),
+            Claimed::Ended => {}
+        }
+    }
+}
+
+enum Claimed {
+    Job(ClaimedJob),
+    /// No job is due.
+    Nothing,
+    /// Jobs were ended that needed no work, and more may be due.
+    Ended,
+}
+
+async fn claim_or_tidy(db: &Db, worker: &str, lease: Duration) -> Result<Claimed, Error> {
     let rows = db
         .rows(
             "select job_id, kind, fencing_token, generation, reservation_id, payment_intent_id, amount_minor,
@@ -30,16 +48,17 @@ pub async fn claim_job(db: &Db, worker: &str, lease: Duration) -> Result<Option<
             &[(&worker, Type::TEXT), (&seconds(lease), Type::INT4)],
         )
         .await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let Some(row) = rows.first() else { return Ok(Claimed::Nothing) };
+    let Some(job_id) = row.column("job_id")? else { return Ok(Claimed::Ended) };
     let claim = JobClaim {
-        id: JobId(row.column("job_id")?),
+        id: JobId(job_id),
         kind: row.column("kind")?,
         fencing_token: row.column("fencing_token")?,
         generation: row.column("generation")?,
         is_key_old: row.column("is_key_old")?,
         reservation_id: row.column::<Option<Uuid>>("reservation_id")?.map(ReservationId),
     };
-    Ok(Some(particulars(row, claim.clone()).unwrap_or_else(|error| {
+    Ok(Claimed::Job(particulars(row, claim.clone()).unwrap_or_else(|error| {
         // It must not stop the worker from claiming others.
         ClaimedJob::Unreadable { claim, error: error.to_string() }
     })))

@@ -38,7 +38,7 @@ pub use ops::{
     request_event_replay,
 };
 pub use paid_jobs::{
-    CreatedJob, ExportRequest, ExportedLine, ExportedReservation, JobRequest, create_job,
+    CreatedJob, ExportRequest, JobRequest, create_job,
     export_reservations, get_job,
 };
 pub use payments::{

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::jobs::{give_back, span_of};
+use super::upstream_deadline;
 use crate::db::{self, Db, JobOutcome, JobRetry};
 use crate::domain::{JobInput, PaidJob};
 use crate::error::Error;
@@ -47,30 +48,34 @@ impl PaidJobKind {
 /// Does the job and records its result, or gives it back.
 ///
 /// # Errors
-/// [`Error::DatabaseUnavailable`], after which the lease runs out and the job is done again.
+/// [`Error::DatabaseUnavailable`] when it cannot be given back: the lease then runs out and the job is done again.
 pub(super) async fn perform(db: &Db, job: &PaidJob, deadline: Instant) -> Result<JobOutcome, Error> {
     let work = async {
         let Some(kind) = PaidJobKind::of(&job.claim.kind) else {
             // During a deployment a newer version may know it.
             return give_back(db, &job.claim, &"unknown_kind", JobRetry::Later).await;
         };
-        let attempt = timeout_at(deadline, (kind.perform)(db, job)).await;
-        match attempt.unwrap_or(Err(Error::OutOfTime)) {
-            Ok(result) => {
-                let outcome = db::finish_paid_job(db, job, &result).await?;
-                tracing::info!("paid_job.finished");
+        match attempt(db, job, kind, upstream_deadline(deadline)).await {
+            Ok(outcome) => {
+                tracing::info!(?outcome, "paid_job.finished");
                 Ok(outcome)
             }
             Err(error) => {
                 tracing::warn!(%error, "paid_job.unsuccessful");
                 let retry =
                     if matches!(error, Error::Refused(_)) { JobRetry::Never } else { JobRetry::Later };
-                // The customer reads it, too.
+                // The customer reads it, too. If the result was recorded after all, this is too late to count.
                 give_back(db, &job.claim, &error.code(), retry).await
             }
         }
     };
     work.instrument(span_of(&job.claim)).await
+}
+
+async fn attempt(db: &Db, job: &PaidJob, kind: &PaidJobKind, deadline: Instant) -> Result<JobOutcome, Error> {
+    let work = timeout_at(deadline, (kind.perform)(db, job));
+    let result = work.await.unwrap_or(Err(Error::OutOfTime))?;
+    db::finish_paid_job(db, job, &result).await
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::PaidJobKind;
-use crate::db::{self, Db, ExportRequest, ExportedReservation};
+use crate::db::{self, Db, ExportRequest};
 use crate::domain::{JobInput, JobInputRule, PaidJob};
 use crate::error::{Code, Error, Refusal};
 
@@ -24,9 +24,9 @@ pub(super) const KIND: PaidJobKind = PaidJobKind {
 
 /// Reservations in one export.
 const MOST_RESERVATIONS: i32 = 5_000;
-/// In bytes, as JSON: Lambda's answers end at 6 MB
+/// In bytes, as Lambda sends it: its answers end at 6 MB
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
-const LARGEST_CONTENT: usize = 4 * 1024 * 1024;
+const LARGEST_RESULT: usize = 5_500_000;
 
 #[derive(Debug, Deserialize)]
 struct Input {
@@ -57,7 +57,7 @@ impl Format {
         }
     }
 
-    fn content(self, reservations: &[ExportedReservation]) -> Result<String, Error> {
+    fn content(self, reservations: &[Value]) -> Result<String, Error> {
         match self {
             Self::Csv => csv(reservations),
             Self::Json => serde_json::to_string(reservations).map_err(unwritable),
@@ -77,19 +77,21 @@ async fn export(db: &Db, job: &PaidJob) -> Result<Value, Error> {
         limit: MOST_RESERVATIONS,
     };
     let reservations = db::export_reservations(db, &request).await?;
-    let content = json!(input.format.content(&reservations)?);
-    if content.to_string().len() > LARGEST_CONTENT {
-        return Err(Refusal::of(Code::ExportTooLarge).into());
-    }
-    Ok(json!({
+    let result = json!({
         "file_name": input.format.file_name(),
         "content_type": input.format.content_type(),
         "reservations": reservations.len(),
-        "content": content,
-    }))
+        "content": input.format.content(&reservations)?,
+    });
+    // The body of an answer is a text inside Lambda's own document, so that what is quoted is quoted once more.
+    if json!(result.to_string()).to_string().len() > LARGEST_RESULT {
+        return Err(Refusal::of(Code::ExportTooLarge).into());
+    }
+    Ok(result)
 }
 
-const COLUMNS: [&str; 18] = [
+/// Members of an exported reservation, of which `lines` is written as one text.
+const COLUMNS: [&str; 19] = [
     "reservation_id",
     "provider_id",
     "provider_name",
@@ -97,60 +99,54 @@ const COLUMNS: [&str; 18] = [
     "cancel_reason",
     "start_date",
     "end_date",
-    "gear",
+    "lines",
     "amount_total_minor",
     "currency",
     "captured_minor",
-    "refunded_minor",
+    "credited_minor",
     "paid_at",
     "order_number",
     "customer_name",
     "customer_email",
     "customer_phone",
     "notes",
+    "created_at",
 ];
 
 /// RFC 4180, the first line naming the columns.
-fn csv(reservations: &[ExportedReservation]) -> Result<String, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+fn csv(reservations: &[Value]) -> Result<String, Error> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(COLUMNS).map_err(unwritable)?;
     for reservation in reservations {
-        writer.write_record(cells(reservation)).map_err(unwritable)?;
+        let cells = COLUMNS.map(|column| cell(reservation.get(column).unwrap_or(&Value::Null)));
+        writer.write_record(cells).map_err(unwritable)?;
     }
     let bytes = writer.into_inner().map_err(unwritable)?;
     String::from_utf8(bytes).map_err(unwritable)
 }
 
-fn cells(reservation: &ExportedReservation) -> [String; 18] {
-    let gear: Vec<String> =
-        reservation.lines.iter().map(|line| format!("{} x {}", line.quantity, line.name)).collect();
-    let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
-    [
-        reservation.reservation_id.to_string(),
-        reservation.provider_id.to_string(),
-        inert(&reservation.provider_name),
-        reservation.status.clone(),
-        reservation.cancel_reason.clone().unwrap_or_default(),
-        reservation.start_date.to_string(),
-        reservation.end_date.to_string(),
-        inert(&gear.join("; ")),
-        reservation.amount_total_minor.to_string(),
-        reservation.currency.clone(),
-        reservation.captured_minor.to_string(),
-        reservation.refunded_minor.to_string(),
-        reservation.paid_at.map(|paid_at| paid_at.to_string()).unwrap_or_default(),
-        reservation.order_number.map(|number| number.to_string()).unwrap_or_default(),
-        text(&reservation.customer_name),
-        text(&reservation.customer_email),
-        text(&reservation.customer_phone),
-        text(&reservation.notes),
-    ]
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => inert(text),
+        Value::Array(lines) => lines.iter().map(line).collect::<Vec<_>>().join("; "),
+        other => other.to_string(),
+    }
+}
+
+/// Such as `2 x Touring skis`.
+fn line(line: &Value) -> String {
+    let name = line.get("name").and_then(Value::as_str).unwrap_or_default();
+    let quantity = line.get("quantity").and_then(Value::as_i64).unwrap_or_default();
+    format!("{quantity} x {name}")
 }
 
 /// What somebody wrote, so that a spreadsheet does not take it for a formula
 /// (<https://owasp.org/www-community/attacks/CSV_Injection>).
 fn inert(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    let is_formula = text
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    if is_formula { format!("'{text}") } else { text.to_owned() }
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
@@ -163,8 +159,8 @@ mod tests {
 
     use super::*;
 
-    fn exported(notes: &str) -> ExportedReservation {
-        let document = json!({
+    fn exported(notes: &str) -> Value {
+        json!({
             "reservation_id": Uuid::nil(), "provider_id": Uuid::nil(), "provider_name": "Alpine, Ltd",
             "status": "confirmed", "cancel_reason": null,
             "start_date": "2026-01-31T09:00:00+00:00", "end_date": "2026-02-01T09:00:00+00:00",
@@ -172,31 +168,30 @@ mod tests {
                 {"gear_id": Uuid::nil(), "name": "Poles", "quantity": 1},
                 {"gear_id": Uuid::nil(), "name": "Skis", "quantity": 2}
             ],
-            "amount_total_minor": 90000, "currency": "CZK", "captured_minor": 90000, "refunded_minor": 0,
+            "amount_total_minor": 90000, "currency": "CZK", "captured_minor": 90000, "credited_minor": 0,
             "paid_at": null, "order_number": 7, "customer_name": "Ann \"Nan\" Lee", "customer_email": null,
             "customer_phone": "+420 1", "notes": notes, "created_at": "2026-01-01T09:00:00+00:00"
-        });
-        serde_json::from_value(document).unwrap()
+        })
     }
 
     #[test]
     fn what_people_wrote_stays_in_its_cell_and_is_no_formula() {
         let table = csv(&[exported("=1+1\nsecond line")]).unwrap();
-        let row = table.split_once('\n').unwrap().1;
+        let row = table.split_once("\r\n").unwrap().1;
         let nil = Uuid::nil();
         assert_eq!(
             row,
             format!(
-                "{nil},{nil},\"Alpine, Ltd\",confirmed,,2026-01-31T09:00:00Z,2026-02-01T09:00:00Z,\
+                "{nil},{nil},\"Alpine, Ltd\",confirmed,,2026-01-31T09:00:00+00:00,2026-02-01T09:00:00+00:00,\
                  1 x Poles; 2 x Skis,90000,CZK,90000,0,,7,\"Ann \"\"Nan\"\" Lee\",,'+420 1,\
-                 \"'=1+1\nsecond line\"\n"
+                 \"'=1+1\nsecond line\",2026-01-01T09:00:00+00:00\r\n"
             )
         );
     }
 
     #[test]
     fn an_export_of_nothing_names_its_columns_all_the_same() {
-        assert_eq!(csv(&[]).unwrap(), format!("{}\n", COLUMNS.join(",")));
+        assert_eq!(csv(&[]).unwrap(), format!("{}\r\n", COLUMNS.join(",")));
         assert_eq!(Format::Json.content(&[]).unwrap(), "[]");
     }
 }
