@@ -37,10 +37,7 @@ pub use ops::{
     ops_dead_letters, ops_metrics, ops_repair, ops_reservation_stats, ops_webhook_events, replay_dead_letter,
     request_event_replay,
 };
-pub use paid_jobs::{
-    CreatedJob, ExportRequest, JobRequest, create_job,
-    export_reservations, get_job,
-};
+pub use paid_jobs::{CreatedJob, ExportRequest, JobRequest, create_job, export_reservations, get_job};
 pub use payments::{
     PaymentStep, SettledReservation, StartedPayment, record_payment_intent, release_payment_claim,
     settle_payment_intent, start_payment,

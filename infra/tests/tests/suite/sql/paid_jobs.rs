@@ -66,7 +66,8 @@ async fn ledger(shop: &Shop, user_id: Uuid) -> Result<(i64, Vec<String>)> {
         from public.credit_ledger l
         join public.customers c on c.id = l.customer_id
         where c.user_id = $1 and l.job_id is not null";
-    let balance = db::credits(&shop.db, user_id, None, 1).await?["balance"].as_i64().context("no balance")?;
+    let credits = db::credits(&shop.db, user_id, None, 1).await?;
+    let balance = credits.get("balance").and_then(Value::as_i64).context("no balance")?;
     Ok((balance, shop.database.value(entries, &[&user_id]).await?))
 }
 
