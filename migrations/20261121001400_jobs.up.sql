@@ -186,6 +186,7 @@ begin
     return next;
 end
 $$;
+
 -- The operation: gives a job back after an error. p_is_final: no further attempt makes sense. p_new_generation: the
 -- idempotency key at Stripe is spent. The pause grows: min(900 s, 10 s * 3^(attempt - 1)), of which a random half.
 -- Refusals are counted; while Stripe is only away, cancelling and refunding go on for ever, since money depends on it.

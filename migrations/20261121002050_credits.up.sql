@@ -31,7 +31,8 @@ create table public.credit_ledger (
 create index credit_ledger_by_customer on public.credit_ledger (customer_id, id);
 create index credit_ledger_by_job on public.credit_ledger (job_id) where job_id is not null;
 comment on column public.credit_ledger.idempotency_key is
-'stripe:{event_id or checkout_session_id}:topup, job:{job_id}:hold|consume|release, admin:adjust:{key}.';
+'stripe:{event_id or checkout_session_id}:topup, topup:{topup_id}:refund:{revision}, job:{job_id}:hold|consume|release
+(and :{hold_number} from the second hold on), admin:adjust:{key}; owed:{key} for what such an entry paid of a debt.';
 comment on column public.credit_ledger.amount is
 'hold: what a job costs, held while it waits; consume: 0, it was spent; release: it comes back.';
 

@@ -36,6 +36,12 @@ pub struct Search {
     mistake: Option<Mistake>,
 }
 
+/// A sequence that breaks a promise.
+struct Counterexample {
+    seed: u64,
+    text: String,
+}
+
 impl Search {
     /// So many sequences that nobody chose. `<name>_SEED` in the environment chooses one, which is run alone;
     /// `<name>_SEQUENCES` says how many.
@@ -67,12 +73,12 @@ impl Search {
         let (count, seed) = (self.sequences, self.seed);
         eprintln!("{count} sequences from seed {seed} in {:.1} s", started.elapsed().as_secs_f64());
         match counterexample {
-            Some(counterexample) => bail!("{counterexample}"),
+            Some(counterexample) => bail!("{}", counterexample.text),
             None => Ok(()),
         }
     }
 
-    /// Fails unless some sequence shows that somebody made a mistake. That none does without it, the property itself says.
+    /// Fails unless some sequence shows that somebody made a mistake, and does not without it.
     ///
     /// # Errors
     /// If none does, or a server is not there.
@@ -82,12 +88,16 @@ impl Search {
         let shown =
             shown.with_context(|| format!("no sequence of {SEQUENCES_PER_MISTAKE} shows the mistake"))?;
         // How it showed, for whoever asks with `--no-capture`.
-        eprintln!("{shown}");
-        Ok(())
+        eprintln!("{}", shown.text);
+        let without = Self { sequences: 1, seed: shown.seed, shrinking: 0, mistake: None };
+        match without.run::<S>()? {
+            Some(counterexample) => bail!("it shows without the mistake, too: {}", counterexample.text),
+            None => Ok(()),
+        }
     }
 
     /// The first sequence found that breaks a promise, described; `None` if none of them does.
-    fn run<S: Stage>(&self) -> Result<Option<String>> {
+    fn run<S: Stage>(&self) -> Result<Option<Counterexample>> {
         let next = AtomicU64::new(0);
         let found = Mutex::new(None);
         let searched = thread::scope(|scope| {
@@ -101,7 +111,7 @@ impl Search {
         found.into_inner().map_err(|_| anyhow::anyhow!("a thread panicked"))
     }
 
-    fn search<S: Stage>(&self, next: &AtomicU64, found: &Mutex<Option<String>>) -> Result<()> {
+    fn search<S: Stage>(&self, next: &AtomicU64, found: &Mutex<Option<Counterexample>>) -> Result<()> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut stage = runtime.block_on(S::open(self.mistake.as_ref()))?;
         let mut lived = 0;
@@ -110,8 +120,10 @@ impl Search {
             if number >= self.sequences {
                 return Ok(());
             }
-            if let Some(counterexample) = self.try_seed(&runtime, &stage, self.seed + number) {
+            let seed = self.seed + number;
+            if let Some(text) = self.try_seed(&runtime, &stage, seed) {
                 next.store(self.sequences, Ordering::Relaxed);
+                let counterexample = Counterexample { seed, text };
                 found.lock().ok().context("a thread panicked")?.get_or_insert(counterexample);
                 return Ok(());
             }

@@ -19,7 +19,7 @@ use crate::telemetry::caught;
 const FUNCTION: &str = "run_jobs";
 /// How long a job belongs to a request that does it at once; longer than a request takes.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How long one job may take; with the statements around it, less than any lease.
+/// How long one job may take, with recording it; less than any lease.
 const JOB_TIME: Duration = Duration::from_secs(14);
 
 /// What one invocation of the worker did.
@@ -53,7 +53,7 @@ impl Worker<'_> {
     /// # Errors
     /// [`Error::DatabaseUnavailable`] when jobs cannot be claimed. A job that fails does not stop the others.
     pub async fn work(&self, beat_interval: Duration, deadline: Instant) -> Result<WorkDone, Error> {
-        // With the time to record what came of the last job, and of the run.
+        // With the time to record the run; that of each job is part of `JOB_TIME`.
         let last_end = upstream_deadline(deadline);
         let stop_claiming = last_end.checked_sub(JOB_TIME).unwrap_or(last_end);
         schedule::run(self.db, FUNCTION, async |_| {

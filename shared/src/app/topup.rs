@@ -75,7 +75,7 @@ async fn create(
     if session_id == session.id {
         return Ok(Some(session));
     }
-    // Somebody else noted another one first: nobody may pay this one, of which nobody hears.
+    // Somebody else noted another one first: paying this one would grant nothing.
     Ok(Some(stripe.checkout_session(&session_id, deadline).await?))
 }
 

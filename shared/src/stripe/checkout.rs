@@ -121,7 +121,7 @@ impl CheckoutSession {
         self.fact_of(None)
     }
 
-    /// What an event says of the session.
+    /// What the session says, in this event or when it was read.
     pub(super) fn fact_of(&self, event_id: Option<&str>) -> Fact {
         Fact::CheckoutSession(CheckoutSessionFact {
             checkout_session_id: self.id.clone(),

@@ -50,7 +50,7 @@ pub(super) fn ask() -> impl Strategy<Value = Act> {
     (pick(), task).prop_flat_map(|(customer, task)| ask_for(customer, task))
 }
 
-/// Who works at the shop is the last of the customers.
+/// This customer wants it done, at some price and in so many attempts.
 pub(super) fn ask_for(customer: Pick, task: Task) -> impl Strategy<Value = Act> {
     (1..=3_i64, 1..=3_i32).prop_map(move |(credits, max_attempts)| Act::Ask {
         customer,

@@ -14,12 +14,13 @@ use uuid::Uuid;
 
 use crate::worker::{Worker, Workshop};
 
-/// A worker lives until fewer than so many jobs have ended since it was at work, whoever did them; else for so long.
+/// A worker lives until some jobs have ended since it was at work, whoever did them: fewer than so many, by chance. At most
+/// for so long.
 const MOST_JOBS: i64 = 90;
 const LONGEST_LIFE: Duration = Duration::from_secs(3);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// All of it takes a third of that.
+/// Far longer than all of it takes.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// How often Stripe does what it is asked for and then says nothing, so that who asked dies waiting.
 const SILENCES: u32 = 4;
@@ -38,7 +39,7 @@ pub(crate) struct Haunting<'a> {
 pub(crate) struct Toll {
     killed: usize,
     frozen: u32,
-    /// Whose jobs others did, by kind.
+    /// The jobs in the middle of which that happened, by kind.
     at_work: String,
     time: Duration,
 }

@@ -60,14 +60,14 @@ impl Format {
     fn content(self, reservations: &[Value]) -> Result<String, Error> {
         match self {
             Self::Csv => csv(reservations),
-            Self::Json => serde_json::to_string(reservations).map_err(unwritable),
+            Self::Json => serde_json::to_string(reservations).map_err(broken),
         }
     }
 }
 
 /// Gives back the file: `{file_name, content_type, reservations, content}`.
 async fn export(db: &Db, job: &PaidJob) -> Result<Value, Error> {
-    let input = Input::deserialize(&job.input).map_err(unwritable)?;
+    let input = Input::deserialize(&job.input).map_err(broken)?;
     let request = ExportRequest {
         job_id: job.claim.id,
         user_id: job.user_id,
@@ -116,13 +116,13 @@ const COLUMNS: [&str; 19] = [
 /// RFC 4180, the first line naming the columns.
 fn csv(reservations: &[Value]) -> Result<String, Error> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(COLUMNS).map_err(unwritable)?;
+    writer.write_record(COLUMNS).map_err(broken)?;
     for reservation in reservations {
         let cells = COLUMNS.map(|column| cell(reservation.get(column).unwrap_or(&Value::Null)));
-        writer.write_record(cells).map_err(unwritable)?;
+        writer.write_record(cells).map_err(broken)?;
     }
-    let bytes = writer.into_inner().map_err(unwritable)?;
-    String::from_utf8(bytes).map_err(unwritable)
+    let bytes = writer.into_inner().map_err(broken)?;
+    String::from_utf8(bytes).map_err(broken)
 }
 
 fn cell(value: &Value) -> String {
@@ -149,7 +149,7 @@ fn inert(text: &str) -> String {
     if is_formula { format!("'{text}") } else { text.to_owned() }
 }
 
-fn unwritable(error: impl std::fmt::Display) -> Error {
+fn broken(error: impl std::fmt::Display) -> Error {
     Error::Internal(format!("export: {error}"))
 }
 

@@ -104,7 +104,7 @@ async fn another_request_under_a_used_key_is_refused_and_keys_are_each_callers_o
 }
 
 #[tokio::test]
-async fn a_request_that_is_sent_thrice_at_once_makes_one_job() -> Result<()> {
+async fn a_request_that_is_sent_thrice_makes_one_job() -> Result<()> {
     let shop = Shop::open().await?;
     let user_id = shop.database.user_with_credits(5).await?;
     let call = export(user_id, "a")?;

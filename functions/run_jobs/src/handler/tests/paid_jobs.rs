@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use kitloop::app::jobs;
 use kitloop::db::{self, JobOutcome};
 use serde_json::{Value, json};
@@ -270,6 +271,11 @@ async fn a_job_whose_worker_died_is_taken_over_in_a_run_that_had_begun() -> Resu
     let lapsing = async {
         test_support::wait_until("a heartbeat", async || Ok(shop.count("worker_heartbeats").await? == 1))
             .await?;
+        // The first look for work comes after the first heartbeat, and before the second.
+        let sql = "select max(beat_at) from public.worker_heartbeats";
+        let first: Timestamp = shop.database.value(sql, &[]).await?;
+        let again = async || Ok(shop.database.value::<Timestamp>(sql, &[]).await? > first);
+        test_support::wait_until("another heartbeat", again).await?;
         shop.make_jobs_due().await
     };
     let (done, lapsed) = tokio::join!(working, lapsing);
