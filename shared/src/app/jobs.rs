@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, Span};
 
-use super::{emails, intents, paid_jobs, schedule, upstream_deadline};
+use super::{emails, intents, paid_jobs, schedule};
 use crate::db::{self, Db, JobOutcome, JobRetry};
 use crate::domain::{ClaimedJob, JobClaim};
 use crate::email::Email;
@@ -53,9 +53,7 @@ impl Worker<'_> {
     /// # Errors
     /// [`Error::DatabaseUnavailable`] when jobs cannot be claimed. A job that fails does not stop the others.
     pub async fn work(&self, beat_interval: Duration, deadline: Instant) -> Result<WorkDone, Error> {
-        // With the time to record the run; that of each job is part of `JOB_TIME`.
-        let last_end = upstream_deadline(deadline);
-        let stop_claiming = last_end.checked_sub(JOB_TIME).unwrap_or(last_end);
+        let stop_claiming = deadline.checked_sub(JOB_TIME).unwrap_or(deadline);
         schedule::run(self.db, FUNCTION, async |_| {
             let mut done = WorkDone::default();
             loop {
@@ -64,7 +62,7 @@ impl Worker<'_> {
                 while Instant::now() < next_beat.min(stop_claiming)
                     && let Some(job) = db::claim_job(self.db, self.name, self.lease).await?
                 {
-                    match self.perform(&job, last_end.min(Instant::now() + JOB_TIME)).await {
+                    match self.perform(&job, deadline.min(Instant::now() + JOB_TIME)).await {
                         Ok(JobOutcome::Finished) => done.succeeded += 1,
                         _ => done.unsuccessful += 1,
                     }

@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use super::handle;
 
-/// A job takes up to fourteen seconds and the run four more to be recorded, so this is one look for work, or two.
-const ONE_PASS: Duration = Duration::from_millis(18_100);
+/// A job takes up to fourteen seconds, so this is one look for work, or two.
+const ONE_PASS: Duration = Duration::from_millis(14_100);
 
 /// What the function gives back when its schedule invokes it for one pass.
 async fn work(shop: &Shop) -> Result<Result<Value, Error>> {

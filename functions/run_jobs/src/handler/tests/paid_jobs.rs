@@ -267,7 +267,7 @@ async fn a_job_whose_worker_died_is_taken_over_in_a_run_that_had_begun() -> Resu
     let shop = Shop::open().await?;
     let (user_id, job_id) = own_export(&shop).await?;
     db::claim_job(&shop.app.db, "a worker that dies", jobs::LEASE).await?.context("no job")?;
-    let working = work_for(&shop, Duration::from_millis(19_500));
+    let working = work_for(&shop, Duration::from_millis(15_500));
     let lapsing = async {
         test_support::wait_until("a heartbeat", async || Ok(shop.count("worker_heartbeats").await? == 1))
             .await?;

@@ -57,14 +57,14 @@ async fn every_broken_promise_about_money_is_reported() -> Result<()> {
             &["money_without_booking", "wrong_receipt"],
         ),
         ("update public.refunds set status = 'failed' where stripe_refund_id = 're_1'".to_owned(), &["refund_owed"]),
-        ("update public.jobs set status = 'failed' where kind = 'refund_payment'".to_owned(), &["refund_owed"]),
+        ("update public.jobs set status = 'failed' where kind = 'refund_payment'".to_owned(), &["refund_owed", "failed_without_dead_letter"]),
         (
             format!("update public.payments set credited_minor = 50000 where id = {OF_REFUNDED}"),
             &["refund_owed", "wrong_receipt"],
         ),
         (
             "update public.jobs set status = 'failed' where kind = 'cancel_payment_intent'".to_owned(),
-            &["authorization_without_booking"],
+            &["authorization_without_booking", "failed_without_dead_letter"],
         ),
         (
             "update public.refunds set amount_minor = 60000 where stripe_refund_id = 're_1'".to_owned(),
